@@ -1,0 +1,1 @@
+"""Labbook: reservation and test-environment scheduling for shared test laboratories."""

@@ -1,0 +1,1 @@
+"""Pure renderers: entries in, bytes or words out; used by mail, feeds and every channel."""

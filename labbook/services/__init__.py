@@ -1,0 +1,1 @@
+"""Use cases: the only layer that writes, and the one that returns views already filtered by visibility."""
