@@ -1,0 +1,72 @@
+"""Who is asking, and who may do what to a reservation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from labbook.domain.reservation import Party
+from labbook.domain.visibility import Subject, sees_in_full
+
+
+class Role(StrEnum):
+    ENGINEER = "engineer"
+    TECHNICIAN = "technician"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody signed in. ``facility_ids``: where a technician or manager is staff.
+
+    ``scope`` narrows what an API token may do: None everything its user may, ``"read"`` no writing.
+    """
+
+    id: int
+    name: str
+    email: str
+    organisation_id: int
+    role: Role
+    facility_ids: frozenset[int] = field(default_factory=frozenset)
+    project_ids: frozenset[int] = field(default_factory=frozenset)
+    locale: str = "en"
+    scope: str | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN
+
+    def is_staff_of(self, facility_id: int) -> bool:
+        """A technician or manager there, or an admin."""
+        return self.is_admin or (
+            self.role in (Role.TECHNICIAN, Role.MANAGER) and facility_id in self.facility_ids
+        )
+
+    def manages(self, facility_id: int) -> bool:
+        return self.is_admin or (self.role is Role.MANAGER and facility_id in self.facility_ids)
+
+
+def parties(viewer: Viewer, subject: Subject) -> frozenset[Party]:
+    """What the viewer is to the reservation; a manager is also a technician."""
+    found = set()
+    if viewer.id in (subject.holder_id, subject.requested_by_id) and sees_in_full(viewer, subject):
+        found.add(Party.HOLDER)
+    if viewer.id in subject.participant_ids and sees_in_full(viewer, subject):
+        found.add(Party.PARTICIPANT)
+    if viewer.is_staff_of(subject.facility_id):
+        found.add(Party.TECHNICIAN)
+    if viewer.manages(subject.facility_id):
+        found.add(Party.MANAGER)
+    return frozenset(found)
+
+
+EDITORS = frozenset({Party.HOLDER, Party.MANAGER})
+"""Who may move, resize, retitle and transfer."""
+
+PRESENT = frozenset({Party.HOLDER, Party.PARTICIPANT, Party.TECHNICIAN, Party.MANAGER})
+"""Who may extend, and write into the thread."""
+
+
+def may(viewer: Viewer, subject: Subject, allowed: frozenset[Party]) -> bool:
+    return bool(parties(viewer, subject) & allowed)

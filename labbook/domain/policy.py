@@ -1,0 +1,328 @@
+"""The rules a reservation is checked against: one small function each, and every problem returned together.
+
+Each rule is asked at the phases it belongs to: at the request (or a change of time or equipment), again at
+the approval, and again at check-in. ``Facts`` is everything the rules need, loaded beforehand in a constant
+number of queries; conflicts over places and budgets are facts too, since only the database knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from labbook.domain.errors import Problem
+from labbook.domain.interval import Interval
+from labbook.domain.wall_time import Hours, local_date, on_grid
+
+
+class Phase(StrEnum):
+    REQUEST = "request"
+    APPROVAL = "approval"
+    CHECK_IN = "check_in"
+
+
+@dataclass(frozen=True)
+class SlotPolicy:
+    """How a piece of equipment may be booked; ``decision`` None means "no deadline"."""
+
+    shortest: timedelta = timedelta(minutes=15)
+    longest: timedelta = timedelta(days=90)
+    grid: timedelta = timedelta(minutes=15)
+    lead: timedelta = timedelta(0)
+    horizon: timedelta = timedelta(days=365)
+    grace: timedelta = timedelta(minutes=30)
+    decision: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class PieceFacts:
+    """One piece of equipment as the rules see it; ``wanted`` is how many of its ``places`` are asked for."""
+
+    slug: str
+    category: str
+    state: str
+    places: int
+    wanted: int
+    attended: bool
+    approval: str
+    check_in: str
+    policy: SlotPolicy
+    qualifications: frozenset[str] = frozenset()
+    calibration_due: date | None = None
+
+
+@dataclass(frozen=True)
+class OrganisationFacts:
+    """``categories`` None: all; ``until`` None: without end."""
+
+    categories: frozenset[str] | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class BudgetFacts:
+    """The peak that a utility would reach with this reservation, in thousandths of ``unit``."""
+
+    utility: str
+    capacity: int
+    peak: int
+    at: datetime
+    unit: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is asked for, of what, by whom.
+
+    ``use`` is the time of use, ``occupied`` includes set-up and tear-down. ``free_of_grid``: a manager, or
+    "use now". ``enter_past``: a manager enters what happened. ``qualified``: kind -> last valid day (None:
+    for good) of whoever will operate.
+    """
+
+    now: datetime
+    use: Interval
+    occupied: Interval
+    pieces: Sequence[PieceFacts]
+    hours: Hours
+    organisation: OrganisationFacts = field(default_factory=OrganisationFacts)
+    qualified: Mapping[str, date | None] = field(default_factory=dict)
+    budgets: Sequence[BudgetFacts] = ()
+    free_of_grid: bool = False
+    enter_past: bool = False
+    is_block: bool = False
+    ambient_clashes: Collection[str] = ()
+    traceable: bool = False
+
+
+Rule = Callable[[Facts], Iterator[Problem]]
+
+
+def in_service(facts: Facts) -> Iterator[Problem]:
+    if facts.is_block:
+        return
+    for piece in facts.pieces:
+        if piece.state != "in_service":
+            yield Problem(piece.state, "equipment", overridable=False, params={"equipment": piece.slug})
+
+
+def not_retired(facts: Facts) -> Iterator[Problem]:
+    """Staff may block what is out of service (it is being repaired), never what is gone."""
+    if facts.is_block:
+        for piece in facts.pieces:
+            if piece.state == "retired":
+                yield Problem("retired", "equipment", params={"equipment": piece.slug})
+
+
+def places_enough(facts: Facts) -> Iterator[Problem]:
+    for piece in facts.pieces:
+        if piece.wanted > piece.places:
+            yield Problem(
+                "too_many_places",
+                "equipment",
+                params={"equipment": piece.slug, "wanted": piece.wanted, "places": piece.places},
+            )
+
+
+def not_in_the_past(facts: Facts) -> Iterator[Problem]:
+    if facts.use.start < facts.now and not facts.enter_past:
+        yield Problem("in_the_past", "start", params={"start": facts.use.start, "now": facts.now})
+
+
+def lead_time(facts: Facts) -> Iterator[Problem]:
+    if facts.enter_past or facts.use.start < facts.now:
+        return
+    for piece in facts.pieces:
+        if facts.use.start - facts.now < piece.policy.lead:
+            yield Problem(
+                "lead_time",
+                "start",
+                overridable=True,
+                params={
+                    "equipment": piece.slug,
+                    "lead": piece.policy.lead,
+                    "earliest": facts.now + piece.policy.lead,
+                },
+            )
+
+
+def horizon(facts: Facts) -> Iterator[Problem]:
+    for piece in facts.pieces:
+        if facts.use.start - facts.now > piece.policy.horizon:
+            yield Problem(
+                "beyond_horizon",
+                "start",
+                overridable=True,
+                params={
+                    "equipment": piece.slug,
+                    "horizon": piece.policy.horizon,
+                    "latest": facts.now + piece.policy.horizon,
+                },
+            )
+
+
+def slot_length(facts: Facts) -> Iterator[Problem]:
+    for piece in facts.pieces:
+        if facts.use.duration < piece.policy.shortest and not facts.free_of_grid:
+            yield Problem(
+                "too_short",
+                "end",
+                overridable=True,
+                params={"equipment": piece.slug, "shortest": piece.policy.shortest},
+            )
+        if facts.use.duration > piece.policy.longest and not facts.is_block:
+            yield Problem(
+                "too_long",
+                "end",
+                overridable=True,
+                params={"equipment": piece.slug, "longest": piece.policy.longest},
+            )
+
+
+def grid(facts: Facts) -> Iterator[Problem]:
+    if facts.free_of_grid:
+        return
+    for piece in facts.pieces:
+        for name, instant in (("start", facts.use.start), ("end", facts.use.end)):
+            if not on_grid(instant, piece.policy.grid, facts.hours.zone):
+                yield Problem("off_grid", name, params={"equipment": piece.slug, "grid": piece.policy.grid})
+
+
+def staffed_hours(facts: Facts) -> Iterator[Problem]:
+    """Attended equipment is used, set up and torn down while somebody is there."""
+    if facts.is_block:
+        return
+    for piece in facts.pieces:
+        if piece.attended and not facts.hours.is_staffed_throughout(facts.occupied):
+            yield Problem("unstaffed", "start", overridable=True, params={"equipment": piece.slug})
+
+
+def shutdowns(facts: Facts) -> Iterator[Problem]:
+    for closed in facts.hours.shutdowns_within(facts.occupied):
+        yield Problem("shutdown", "start", params={"start": closed.start, "end": closed.end})
+
+
+def organisation_may_book(facts: Facts) -> Iterator[Problem]:
+    if facts.is_block:
+        return
+    may = facts.organisation
+    if may.until is not None and local_date(facts.use.end, facts.hours.zone) > may.until:
+        yield Problem("organisation_until", "end", overridable=True, params={"until": may.until})
+    for piece in facts.pieces:
+        if may.categories is not None and piece.category not in may.categories:
+            yield Problem(
+                "organisation_category",
+                "equipment",
+                overridable=True,
+                params={"equipment": piece.slug, "category": piece.category},
+            )
+
+
+def qualification(facts: Facts) -> Iterator[Problem]:
+    """Missing: blocking. Running out before the end: a warning, which blocks at check-in once it has run out."""
+    if facts.is_block:
+        return
+    first, last = (local_date(at, facts.hours.zone) for at in (facts.use.start, facts.use.end))
+    for kind in sorted({kind for piece in facts.pieces for kind in piece.qualifications}):
+        until = facts.qualified.get(kind, date.min)
+        if until is None:
+            continue
+        if until < min(first, last):
+            yield Problem("qualification_missing", "holder", overridable=True, params={"qualification": kind})
+        elif until < last:
+            yield Problem(
+                "qualification_ends",
+                "holder",
+                weight="warning",
+                params={"qualification": kind, "until": until},
+            )
+
+
+def calibration(facts: Facts) -> Iterator[Problem]:
+    last = local_date(facts.use.end, facts.hours.zone)
+    for piece in facts.pieces:
+        if piece.calibration_due is not None and piece.calibration_due < last:
+            yield Problem(
+                "calibration_ends",
+                "equipment",
+                weight="warning",
+                params={"equipment": piece.slug, "due": piece.calibration_due},
+            )
+
+
+def traceable_calibration(facts: Facts) -> Iterator[Problem]:
+    today = local_date(facts.now, facts.hours.zone)
+    for piece in facts.pieces:
+        due = piece.calibration_due
+        if facts.traceable and due is not None and due < today:
+            yield Problem("calibration_lapsed", "equipment", params={"equipment": piece.slug, "due": due})
+
+
+def utility_budget(facts: Facts) -> Iterator[Problem]:
+    for budget in facts.budgets:
+        if budget.peak > budget.capacity:
+            yield Problem(
+                "over_budget",
+                "start",
+                params={
+                    "utility": budget.utility,
+                    "peak": budget.peak / 1000,
+                    "capacity": budget.capacity / 1000,
+                    "unit": budget.unit,
+                    "at": budget.at,
+                },
+            )
+
+
+def ambient(facts: Facts) -> Iterator[Problem]:
+    """A shared chamber runs one profile at a time."""
+    for slug in sorted(set(facts.ambient_clashes)):
+        yield Problem("other_ambient", "environment", params={"equipment": slug})
+
+
+RULES: Mapping[Phase, Sequence[Rule]] = {
+    Phase.REQUEST: (
+        in_service,
+        not_retired,
+        places_enough,
+        not_in_the_past,
+        lead_time,
+        horizon,
+        slot_length,
+        grid,
+        staffed_hours,
+        shutdowns,
+        organisation_may_book,
+        qualification,
+        calibration,
+        utility_budget,
+        ambient,
+    ),
+    Phase.APPROVAL: (
+        in_service,
+        not_retired,
+        places_enough,
+        staffed_hours,
+        shutdowns,
+        organisation_may_book,
+        qualification,
+        calibration,
+    ),
+    Phase.CHECK_IN: (in_service, not_retired, qualification, traceable_calibration),
+}
+
+
+def check(facts: Facts, phase: Phase = Phase.REQUEST) -> list[Problem]:
+    """Every problem that stands in the way at ``phase``, in the order of the rules."""
+    return [problem for rule in RULES[phase] for problem in rule(facts)]
+
+
+def blocking(problems: Sequence[Problem], overridden: Collection[str] = ()) -> list[Problem]:
+    """Those that refuse: not warnings, and not set aside by somebody who may."""
+    return [p for p in problems if p.weight == "blocking" and not (p.overridable and p.code in overridden)]
+
+
+def needs_manager(pieces: Sequence[PieceFacts]) -> bool:
+    """One piece that a manager approves makes the whole reservation wait for a manager."""
+    return any(piece.approval == "manager" for piece in pieces)

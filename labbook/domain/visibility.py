@@ -1,0 +1,73 @@
+"""Who sees what of a reservation: the one place that decides, for every channel.
+
+In full: the holder's organisation, the project's members, and the staff of its facility. To everybody
+else signed in it is a busy block: one opaque id per allocation, the occupied interval, the equipment and
+coded hazards, and nothing of what is not blocking.
+
+Lists are filtered in SQL; ``Scope`` is the same decision as data, and a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Asker(Protocol):
+    """What of a viewer the decision needs (``domain.access.Viewer`` is one)."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def organisation_id(self) -> int: ...
+    @property
+    def project_ids(self) -> frozenset[int]: ...
+    @property
+    def facility_ids(self) -> frozenset[int]: ...
+    @property
+    def role(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What of a reservation the decision needs. ``organisation_id`` is the holder's."""
+
+    facility_id: int
+    organisation_id: int
+    project_id: int | None
+    holder_id: int = 0
+    requested_by_id: int = 0
+    participant_ids: Collection[int] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What somebody sees in full: everything, or whatever one of these ids matches."""
+
+    everything: bool
+    organisation_id: int
+    project_ids: frozenset[int]
+    facility_ids: frozenset[int]
+
+    def has(self, facility_id: int, organisation_id: int, project_id: int | None) -> bool:
+        return (
+            self.everything
+            or organisation_id == self.organisation_id
+            or facility_id in self.facility_ids
+            or (project_id is not None and project_id in self.project_ids)
+        )
+
+
+def scope_of(viewer: Asker) -> Scope:
+    staff = viewer.role in ("technician", "manager")
+    return Scope(
+        everything=viewer.role == "admin",
+        organisation_id=viewer.organisation_id,
+        project_ids=viewer.project_ids,
+        facility_ids=viewer.facility_ids if staff else frozenset(),
+    )
+
+
+def sees_in_full(viewer: Asker, subject: Subject) -> bool:
+    return scope_of(viewer).has(subject.facility_id, subject.organisation_id, subject.project_id)
