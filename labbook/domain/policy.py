@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from labbook.domain.errors import Problem
+from labbook.domain.errors import Problem, Weight
 from labbook.domain.interval import Interval
 from labbook.domain.wall_time import Hours, local_date, on_grid
 
@@ -219,8 +219,7 @@ def organisation_may_book(facts: Facts) -> Iterator[Problem]:
             )
 
 
-def qualification(facts: Facts) -> Iterator[Problem]:
-    """Missing: blocking. Running out before the end: a warning, which blocks at check-in once it has run out."""
+def _qualification(facts: Facts, running_out: Weight) -> Iterator[Problem]:
     if facts.is_block:
         return
     first, last = (local_date(at, facts.hours.zone) for at in (facts.use.start, facts.use.end))
@@ -228,15 +227,21 @@ def qualification(facts: Facts) -> Iterator[Problem]:
         until = facts.qualified.get(kind, date.min)
         if until is None:
             continue
-        if until < min(first, last):
-            yield Problem("qualification_missing", "holder", overridable=True, params={"qualification": kind})
+        params = {"qualification": kind, "until": until}
+        if until < first:
+            yield Problem("qualification_missing", "holder", overridable=True, params=params)
         elif until < last:
-            yield Problem(
-                "qualification_ends",
-                "holder",
-                weight="warning",
-                params={"qualification": kind, "until": until},
-            )
+            yield Problem("qualification_ends", "holder", running_out, overridable=True, params=params)
+
+
+def qualification(facts: Facts) -> Iterator[Problem]:
+    """Missing: blocking. Running out before the end: a warning."""
+    yield from _qualification(facts, "warning")
+
+
+def qualification_lasts(facts: Facts) -> Iterator[Problem]:
+    """At check-in, running out before the end blocks too."""
+    yield from _qualification(facts, "blocking")
 
 
 def calibration(facts: Facts) -> Iterator[Problem]:
@@ -309,7 +314,7 @@ RULES: Mapping[Phase, Sequence[Rule]] = {
         qualification,
         calibration,
     ),
-    Phase.CHECK_IN: (in_service, not_retired, qualification, traceable_calibration),
+    Phase.CHECK_IN: (in_service, not_retired, qualification_lasts, traceable_calibration),
 }
 
 

@@ -1,0 +1,83 @@
+"""What somebody wants, already parsed: frozen, complete, and free of any channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``places`` places of the equipment with this slug."""
+
+    slug: str
+    places: int = 1
+
+
+@dataclass(frozen=True)
+class RequestReservation:
+    """``start`` and ``end`` are the time of use; set-up and tear-down are laid around it.
+
+    ``holder`` and ``participants`` are e-mail addresses. ``kind`` ``"block"`` is staff's, without a
+    customer. ``use_now`` starts at once, free of the grid. ``override`` names the problem codes that a
+    manager sets aside, for ``reason``. ``dry_run`` checks everything and keeps nothing.
+    """
+
+    equipment: tuple[Wanted, ...]
+    start: datetime
+    end: datetime
+    title: str
+    environment: str | None = None
+    project: str | None = None
+    activity: str | None = None
+    notes: str = ""
+    holder: str | None = None
+    participants: tuple[str, ...] = ()
+    expected_end: datetime | None = None
+    traceable: bool = False
+    kind: str = "booking"
+    use_now: bool = False
+    override: tuple[str, ...] = ()
+    reason: str = ""
+    dry_run: bool = False
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class ChangeReservation:
+    """What is None stays as it is. Time and equipment are material, the rest is not."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    equipment: tuple[Wanted, ...] | None = None
+    title: str | None = None
+    notes: str | None = None
+    project: str | None = None
+    participants: tuple[str, ...] | None = None
+    expected_end: datetime | None = None
+    override: tuple[str, ...] = ()
+    reason: str = ""
+    dry_run: bool = False
+
+    @property
+    def is_material(self) -> bool:
+        return any(value is not None for value in (self.start, self.end, self.equipment))
+
+
+@dataclass(frozen=True)
+class Decide:
+    """One step on one reservation. ``revision`` None: whatever it is now.
+
+    ``cause`` of a cancellation: ``user``, ``lab`` or ``fault``. ``until`` of an extension, ``to`` of a
+    transfer (an e-mail address), ``text`` of a message.
+    """
+
+    reservation: str
+    revision: int | None = None
+    reason: str = ""
+    cause: str | None = None
+    until: datetime | None = None
+    to: str | None = None
+    text: str = ""
+    override: tuple[str, ...] = ()

@@ -1,0 +1,91 @@
+"""History and outgoing messages, written in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labbook.domain.access import Viewer
+from labbook.models import HistoryEntry, OutboxMessage, Remark, Reservation, StaffMembership, User
+from labbook.services import transaction
+
+
+def record(
+    session: Session,
+    reservation: Reservation,
+    action: str,
+    *,
+    actor: Viewer | None,
+    now: datetime,
+    old: dict[str, Any] | None = None,
+    new: dict[str, Any] | None = None,
+    reason: str = "",
+    rule: str | None = None,
+) -> None:
+    """Append one entry and mark the facility's calendars as changed.
+
+    ``old`` and ``new`` hold changed fields only, never free text: that goes into ``reason``.
+    """
+    remark = Remark(text=reason) if reason else None
+    if remark is not None:
+        session.add(remark)
+        session.flush()
+    session.add(
+        HistoryEntry(
+            reservation_id=reservation.id,
+            at=now,
+            actor_id=actor.id if actor else None,
+            rule=rule,
+            action=action,
+            old=_plain(old or {}),
+            new=_plain(new or {}),
+            remark_id=remark.id if remark else None,
+        )
+    )
+    transaction.touch(session, reservation.facility_id)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
+
+
+def post(
+    session: Session,
+    kind: str,
+    recipients: Iterable[int],
+    *,
+    now: datetime,
+    reservation: Reservation | None = None,
+    payload: dict[str, Any] | None = None,
+    apart_from: int | None = None,
+) -> None:
+    """Put one message of ``kind`` for each recipient into the outbox; nobody is told of what they did."""
+    for user_id in sorted(set(recipients) - {apart_from}):
+        session.add(
+            OutboxMessage(
+                message_id=secrets.token_hex(16),
+                user_id=user_id,
+                reservation_id=reservation.id if reservation else None,
+                kind=kind,
+                payload=_plain(payload or {}),
+                created_at=now,
+                due_at=now,
+            )
+        )
+
+
+def managers_of(session: Session, facility_id: int) -> list[int]:
+    """The active managers of a facility, by id."""
+    return list(
+        session.scalars(
+            select(User.id)
+            .join(StaffMembership, StaffMembership.user_id == User.id)
+            .where(StaffMembership.facility_id == facility_id, User.role == "manager", User.active)
+            .order_by(User.id)
+        )
+    )
