@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 
 from labbook.domain.interval import Interval
 
@@ -19,3 +20,20 @@ def peak(draws: Iterable[tuple[Interval, int]], within: Interval) -> tuple[int, 
         ((sum(a for i, a in touching if i.has(at)), at) for at in starts),
         key=lambda found: (found[0], -found[1].timestamp()),
     )
+
+
+def excess(
+    new: Iterable[tuple[Interval, int]], old: Iterable[tuple[Interval, int]]
+) -> list[tuple[Interval, int]]:
+    """By how much ``new`` exceeds ``old``, as disjoint stretches in order: what a change adds.
+
+    Where both budgets hold, the greater of the two at each instant holds too.
+    """
+    wanted, present = list(new), list(old)
+    edges = sorted({t for i, _ in (*wanted, *present) for t in (i.start, i.end)})
+    found = []
+    for start, end in pairwise(edges):
+        more = sum(a for i, a in wanted if i.has(start)) - sum(a for i, a in present if i.has(start))
+        if more > 0:
+            found.append((Interval(start, end), more))
+    return found

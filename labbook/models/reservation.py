@@ -33,9 +33,9 @@ class Reservation(Base):
     """Equipment over one period for one project, with a status and a history.
 
     ``starts_at``/``ends_at`` are the time of use; ``occupied_from``/``occupied_until`` include set-up and
-    tear-down. ``public_id`` is what the outside sees. ``revision`` grows with every change (optimistic
-    concurrency). ``due_at`` is when the scheduler must act next, None for never.
-    ``overridden`` lists the problem codes a manager set aside.
+    tear-down, and end early when the rest was given back. ``public_id`` is what the outside sees.
+    ``revision`` grows with every change (optimistic concurrency). ``due_at`` is when the scheduler must act
+    next, None for never. ``overridden`` lists the problem codes a manager set aside.
     """
 
     __tablename__ = "reservations"
@@ -44,7 +44,7 @@ class Reservation(Base):
         CheckConstraint("kind IN ('booking','block')", name="kind"),
         CheckConstraint(ACTIVITY_CHECK, name="activity"),
         CheckConstraint("ends_at > starts_at", name="order"),
-        CheckConstraint("occupied_from <= starts_at AND occupied_until >= ends_at", name="occupied"),
+        CheckConstraint("occupied_from <= starts_at AND occupied_until > occupied_from", name="occupied"),
         Index("ix_reservations_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
               sqlite_where=text("due_at IS NOT NULL")),
         Index("ix_reservations_holder", "holder_id", "occupied_until"),
@@ -194,7 +194,7 @@ class Change(Base):
     """A material change not yet decided: the holder's (a change request) or a manager's (a proposal).
 
     While open it holds only what it adds: allocations and draws with its ``change_id``.
-    ``pieces`` is ``[{"equipment_id": n, "places": k}]``.
+    ``pieces`` is ``[{"equipment_id": n, "slug": s, "places": k}]``.
     """
 
     __tablename__ = "changes"
@@ -220,3 +220,4 @@ class Change(Base):
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
 
     reservation: Mapped[Reservation] = relationship(back_populates="changes")
+    proposed_by: Mapped[User] = relationship(foreign_keys=proposed_by_id)

@@ -1,0 +1,66 @@
+"""Which equipment meets which need: a matching in which no two needs get the same place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+Capabilities = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Named equipment, or any of a category that offers the capabilities; ``places`` of one piece."""
+
+    equipment: str | None = None
+    category: str | None = None
+    capabilities: Capabilities = dataclasses.field(default_factory=dict)
+    places: int = 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A piece with ``places`` left. ``meets(offered, needed)`` compares one capability's ranges."""
+
+    slug: str
+    category: str
+    places: int
+    capabilities: Capabilities
+    meets: Callable[[Any, Any], bool]
+
+    def with_places(self, places: int) -> Candidate:
+        return replace(self, places=places)
+
+    def serves(self, need: Need) -> bool:
+        if self.places < need.places:
+            return False
+        if need.equipment is not None:
+            return self.slug == need.equipment
+        return self.category == need.category and all(
+            name in self.capabilities and self.meets(self.capabilities[name], asked)
+            for name, asked in need.capabilities.items()
+        )
+
+
+def match(needs: Sequence[Need], candidates: Sequence[Candidate]) -> dict[str, int] | None:
+    """Slug -> places for an assignment in which each need has a piece of its own; None if there is none.
+
+    Augmenting paths (Kuhn): exact, and earlier candidates are preferred.
+    """
+    holder: dict[str, int] = {}
+
+    def assign(index: int, tried: set[str]) -> bool:
+        for candidate in candidates:
+            if candidate.slug in tried or not candidate.serves(needs[index]):
+                continue
+            tried.add(candidate.slug)
+            if candidate.slug not in holder or assign(holder[candidate.slug], tried):
+                holder[candidate.slug] = index
+                return True
+        return False
+
+    if not all(assign(index, set()) for index in range(len(needs))):
+        return None
+    return {slug: needs[index].places for slug, index in holder.items()}

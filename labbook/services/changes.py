@@ -1,0 +1,512 @@
+"""Changing a reservation: words at once; time and equipment at once, or as a change that waits for a yes.
+
+A change request is the holder's and a manager decides it; a proposal is a manager's and the holder decides
+it. Either holds only what it adds (new minus old) while it waits; accepting swaps, anything else drops it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from labbook.domain import policy
+from labbook.domain.access import EDITORS, Viewer, parties
+from labbook.domain.errors import Forbidden, Problem, WrongStatus
+from labbook.domain.interval import Interval, subtract
+from labbook.domain.reservation import Party, Status
+from labbook.domain.utility import excess
+from labbook.models import Change, Participant, Piece, Reservation
+from labbook.services import facts, journal, people, transaction
+from labbook.services.commands import ChangeReservation, Wanted
+from labbook.services.facts import Plan
+from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
+from labbook.services.opening import changed, may_decide, opened
+from labbook.services.reservation_views import ReservationView, subject_of, view_of
+from labbook.services.reservations import (
+    Asking,
+    Checked,
+    check_plan,
+    pieces_problems,
+    refuse_if_any,
+    when_problems,
+    written_problems,
+)
+
+_LIVE = (Status.REQUESTED, Status.APPROVED, Status.IN_USE)
+
+
+def change(
+    session: Session,
+    public_id: str,
+    wish: ChangeReservation,
+    *,
+    revision: int | None,
+    actor: Viewer,
+    now: datetime,
+) -> ReservationView:
+    """Move, resize, re-equip, retitle. The answer's ``pending_change`` says when a manager must agree first.
+
+    Raises ``NotFound``, ``Forbidden``, ``StaleRevision``, ``Refused``, ``WrongStatus``.
+    """
+
+    def work() -> ReservationView:
+        reservation = _opened(session, public_id, EDITORS, "edit", actor, revision)
+        problems = written_problems(wish.title, wish.notes, wish.reason)
+        _edit(session, reservation, wish, problems, actor, now)
+        if not wish.is_material:
+            refuse_if_any(problems, ())
+            return view_of(session, reservation, viewer=actor)
+        wished = _wished(session, reservation, wish, problems)
+        warnings = _check(session, reservation, wished, wish, problems, actor, now)
+        if _takes_effect_at_once(session, reservation, wished, actor):
+            _swap(session, reservation, wished, warnings, actor, now, "move", wish.reason)
+            _post_moved(session, reservation, actor, now)
+        else:
+            _hold(session, reservation, wished, warnings, actor, now, "change", wish.reason)
+        return view_of(session, reservation, viewer=actor, problems=warnings.problems)
+
+    return transaction.rehearse(session, work) if wish.dry_run else transaction.write(session, work)
+
+
+def propose(
+    session: Session,
+    public_id: str,
+    wish: ChangeReservation,
+    *,
+    revision: int | None,
+    actor: Viewer,
+    now: datetime,
+) -> ReservationView:
+    """A manager proposes another time or equipment, held until the holder accepts or declines."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, public_id, frozenset({Party.MANAGER}), "propose", actor, revision)
+        problems = written_problems(None, None, wish.reason)
+        if not wish.is_material:
+            refuse_if_any([*problems, Problem("missing", "start")], ())
+        wished = _wished(session, reservation, wish, problems)
+        if reservation.status == Status.IN_USE:
+            raise WrongStatus("propose", reservation.status)
+        checked = _check(session, reservation, wished, wish, problems, actor, now)
+        _hold(session, reservation, wished, checked, actor, now, "proposal", wish.reason)
+        return view_of(session, reservation, viewer=actor, problems=checked.problems)
+
+    return transaction.write(session, work)
+
+
+def withdraw(
+    session: Session, public_id: str, *, revision: int | None, actor: Viewer, now: datetime
+) -> ReservationView:
+    """Take back one's own undecided change."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, public_id, EDITORS, "withdraw", actor, revision)
+        waiting = pending(reservation)
+        if waiting is None:
+            raise WrongStatus("withdraw", reservation.status)
+        proposer = Party.HOLDER if waiting.kind == "change" else Party.MANAGER
+        if proposer not in parties(actor, subject_of(reservation)):
+            raise Forbidden("withdraw")
+        _close(session, reservation, "withdrawn", actor, now, "")
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def apply_now(
+    session: Session,
+    reservation: Reservation,
+    wish: ChangeReservation,
+    *,
+    actor: Viewer,
+    now: datetime,
+    action: str,
+) -> list[Problem]:
+    """Check a wish on an opened reservation and carry it out; the warnings. Part of another use case."""
+    wished = _wished(session, reservation, wish, [])
+    checked = _check(session, reservation, wished, wish, [], actor, now)
+    _swap(session, reservation, wished, checked, actor, now, action, wish.reason)
+    return checked.problems
+
+
+def pending(reservation: Reservation) -> Change | None:
+    return next((c for c in reservation.changes if c.state == "open"), None)
+
+
+def is_decider(reservation: Reservation, actor: Viewer) -> bool:
+    """Whether the pending change waits for this person's yes or no."""
+    waiting = pending(reservation)
+    if waiting is None:
+        return False
+    decider = Party.MANAGER if waiting.kind == "change" else Party.HOLDER
+    return decider in parties(actor, subject_of(reservation))
+
+
+def accept(session: Session, reservation: Reservation, *, actor: Viewer, now: datetime, reason: str) -> None:
+    """Swap: the reservation becomes what the change says. A manager's accepted proposal is an approval."""
+    waiting = pending(reservation)
+    assert waiting is not None
+    if waiting.kind == "change" and not may_decide(session, reservation, actor):
+        raise Forbidden("approve")
+    wish = ChangeReservation(
+        start=waiting.starts_at,
+        end=waiting.ends_at,
+        equipment=tuple(Wanted(p["slug"], p["places"]) for p in waiting.pieces),
+    )
+    wished = _wished(session, reservation, wish, [])
+    checked = _check(session, reservation, wished, wish, [], actor, now, set_aside=waiting.overridden)
+    was, kind = reservation.status, waiting.kind
+    waiting.state, waiting.decided_at, waiting.decided_by_id = "accepted", now, actor.id
+    if was == Status.REQUESTED and kind == "proposal":
+        reservation.status = Status.APPROVED
+        reservation.approved_at, reservation.approved_by_id = now, waiting.proposed_by_id
+    _swap(session, reservation, wished, checked, actor, now, "accept", reason, was=was)
+    told = [reservation.holder_id, waiting.proposed_by_id]
+    journal.post(session, "change_accepted", told, now=now, reservation=reservation, apart_from=actor.id)
+
+
+def decline(session: Session, reservation: Reservation, *, actor: Viewer, now: datetime, reason: str) -> None:
+    """Drop the change; the reservation stays what it was."""
+    waiting = pending(reservation)
+    assert waiting is not None
+    _close(session, reservation, "declined", actor, now, reason)
+    told = [reservation.holder_id, waiting.proposed_by_id]
+    journal.post(session, "change_declined", told, now=now, reservation=reservation, apart_from=actor.id)
+
+
+def lapse(session: Session, reservation: Reservation, now: datetime) -> None:
+    """Whatever was pending is overtaken by a step of the reservation itself."""
+    waiting = pending(reservation)
+    if waiting is not None:
+        waiting.state, waiting.decided_at = "lapsed", now
+        drop_held(session, reservation)
+
+
+def settle(session: Session, reservation: Reservation, placements: Any, now: datetime) -> None:
+    """Occupy exactly ``placements`` and nothing else."""
+    drop_held(session, reservation)
+    occupy(session, reservation, placements, now=now)
+
+
+@dataclass(frozen=True)
+class _Wished:
+    plan: Plan
+    wanted: tuple[Wanted, ...]
+
+
+def _opened(
+    session: Session,
+    public_id: str,
+    allowed: frozenset[Party],
+    action: str,
+    actor: Viewer,
+    revision: int | None,
+) -> Reservation:
+    return opened(session, public_id, actor=actor, allowed=allowed, action=action, revision=revision)
+
+
+def _edit(
+    session: Session,
+    reservation: Reservation,
+    wish: ChangeReservation,
+    problems: list[Problem],
+    actor: Viewer,
+    now: datetime,
+) -> None:
+    """Words, project and people: not material, so at once. Free text is not copied into the history."""
+    old: dict[str, Any] = {}
+    new: dict[str, Any] = {}
+    if wish.title is not None and wish.title.strip() != reservation.title:
+        reservation.title = wish.title.strip()
+        new["title"] = True
+    if wish.notes is not None and wish.notes != reservation.notes:
+        reservation.notes = wish.notes
+        new["notes"] = True
+    if wish.expected_end is not None and wish.expected_end != reservation.expected_end:
+        old["expected_end"], new["expected_end"] = reservation.expected_end, wish.expected_end
+        reservation.expected_end = wish.expected_end
+    if wish.project is not None or wish.participants is not None:
+        _edit_people(session, reservation, wish, problems, actor, new)
+    if new and not problems:
+        changed(reservation, now)
+        session.flush()
+        journal.record(session, reservation, "edit", actor=actor, now=now, old=old, new=new)
+
+
+def _edit_people(
+    session: Session,
+    reservation: Reservation,
+    wish: ChangeReservation,
+    problems: list[Problem],
+    actor: Viewer,
+    new: dict[str, Any],
+) -> None:
+    project = reservation.project.slug if reservation.project else None
+    present = tuple(p.user.email for p in reservation.participants)
+    named = people.resolve(
+        session,
+        actor=actor,
+        facility_id=reservation.facility_id,
+        holder=reservation.holder.email,
+        participants=present if wish.participants is None else wish.participants,
+        project=project if wish.project is None else wish.project,
+    )
+    problems += named.problems
+    if named.problems:
+        return
+    if wish.project is not None:
+        reservation.project = named.project
+        reservation.activity = named.project.activity if named.project else reservation.activity
+        new["project"] = wish.project
+    if wish.participants is not None:
+        wanted = {user.id for user in named.participants}
+        for row in [p for p in reservation.participants if p.user_id not in wanted]:
+            reservation.participants.remove(row)
+        kept = {p.user_id for p in reservation.participants}
+        reservation.participants += [Participant(user_id=i) for i in sorted(wanted - kept)]
+        new["participants"] = sorted(wanted)
+
+
+def _wished(
+    session: Session, reservation: Reservation, wish: ChangeReservation, problems: list[Problem]
+) -> _Wished:
+    """The plan that the wish makes of the reservation; locks all equipment, old and new, in order of id."""
+    if Status(reservation.status) not in _LIVE:
+        refuse_if_any(problems, ())
+        raise WrongStatus("move", reservation.status)
+    start, end = wish.start or reservation.starts_at, wish.end or reservation.ends_at
+    problems += when_problems(start, end)
+    present = tuple(Wanted(p.equipment.slug, p.places) for p in reservation.pieces)
+    wanted = present if wish.equipment is None else wish.equipment
+    if reservation.status == Status.IN_USE:
+        if start != reservation.starts_at:
+            problems.append(Problem("already_begun", "start"))
+        if wish.equipment is not None:
+            problems.append(Problem("already_begun", "equipment"))
+    both = {w.slug for w in (*wanted, *present)}
+    locked = facts.load_equipment(session, [Wanted(slug) for slug in both], lock=True)
+    counts: dict[str, int] = {}
+    for each in wanted:
+        counts[each.slug] = counts.get(each.slug, 0) + each.places
+    pieces = [(equipment, counts[equipment.slug]) for equipment, _ in locked if equipment.slug in counts]
+    problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(wanted, pieces)
+    if {equipment.facility_id for equipment, _ in pieces} - {reservation.facility_id}:
+        problems.append(Problem("several_facilities", "equipment"))
+    refuse_if_any(problems, ())
+    recipe = reservation.environment_version if wish.equipment is None else None
+    return _Wished(Plan(pieces, Interval(start, end), recipe), wanted)
+
+
+def _check(
+    session: Session,
+    reservation: Reservation,
+    wished: _Wished,
+    wish: ChangeReservation,
+    problems: list[Problem],
+    actor: Viewer,
+    now: datetime,
+    *,
+    set_aside: list[str] | None = None,
+) -> Checked:
+    checked = check_plan(
+        session,
+        wished.plan,
+        Asking(
+            actor=actor,
+            holder_id=reservation.holder_id,
+            organisation=facts.organisation_facts(reservation.organisation),
+            now=now,
+            override=wish.override,
+            is_block=reservation.kind == "block",
+            use_now=False,
+            reservation_id=reservation.id,
+            keep_start=wished.plan.use.start == reservation.starts_at,
+        ),
+    )
+    overridden = checked.overridden | frozenset(reservation.overridden) | frozenset(set_aside or ())
+    if wish.override and checked.may_override and not wish.reason.strip():
+        problems = [*problems, Problem("reason_missing", "reason")]
+    refuse_if_any([*problems, *checked.problems], checked.placing.conflicts, overridden)
+    return replace(checked, overridden=overridden)
+
+
+def _takes_effect_at_once(session: Session, reservation: Reservation, wished: _Wished, actor: Viewer) -> bool:
+    """Requests are still to be decided; giving back needs nobody; automatic equipment never asks."""
+    if reservation.status != Status.APPROVED or reservation.kind == "block":
+        return True
+    if may_decide(session, reservation, actor):
+        return True
+    before = {p.equipment.slug: p.places for p in reservation.pieces}
+    booked = Interval(reservation.starts_at, reservation.ends_at)
+    only_less = booked.contains(wished.plan.use) and all(
+        count <= before.get(equipment.slug, 0) for equipment, count in wished.plan.pieces
+    )
+    return only_less or not policy.needs_manager(wished.plan.facts)
+
+
+def _swap(
+    session: Session,
+    reservation: Reservation,
+    wished: _Wished,
+    checked: Checked,
+    actor: Viewer,
+    now: datetime,
+    action: str,
+    reason: str,
+    *,
+    was: str | None = None,
+) -> None:
+    """Make the reservation what was wished, all of it."""
+    plan = wished.plan
+    lapse(session, reservation, now)
+    drop_held(session, reservation)
+    old = _material(reservation) | ({"status": was} if was is not None else {})
+    reservation.starts_at, reservation.ends_at = plan.use.start, plan.use.end
+    reservation.occupied_from, reservation.occupied_until = plan.occupied.start, plan.occupied.end
+    if reservation.expected_end is not None and not plan.use.has(reservation.expected_end):
+        reservation.expected_end = None
+    reservation.flagged_at = None
+    reservation.overrun_since = None
+    reservation.overridden = sorted(checked.overridden)
+    _set_pieces(session, reservation, plan)
+    guarded = [p for p in plan.facts if p.check_in == "required" and reservation.kind == "booking"]
+    reservation.check_in = "required" if guarded else "none"
+    reservation.grace = min((int(p.policy.grace.total_seconds()) for p in guarded), default=0)
+    changed(reservation, now)
+    session.flush()
+    occupy(session, reservation, checked.placing.placements, now=now)
+    draw(session, reservation, checked.draws)
+    session.flush()
+    new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
+    journal.record(
+        session,
+        reservation,
+        action,
+        actor=actor,
+        now=now,
+        old={k: v for k, v in old.items() if new[k] != v},
+        new={k: v for k, v in new.items() if old[k] != v},
+        reason=reason,
+    )
+
+
+def _set_pieces(session: Session, reservation: Reservation, plan: Plan) -> None:
+    wanted = {equipment.id: count for equipment, count in plan.pieces}
+    for row in [p for p in reservation.pieces if p.equipment_id not in wanted]:
+        reservation.pieces.remove(row)
+    session.flush()
+    present = {p.equipment_id: p for p in reservation.pieces}
+    for equipment, count in plan.pieces:
+        if equipment.id in present:
+            present[equipment.id].places = count
+        else:
+            reservation.pieces.append(Piece(equipment=equipment, places=count))
+
+
+def _material(reservation: Reservation) -> dict[str, Any]:
+    return {
+        "start": reservation.starts_at,
+        "end": reservation.ends_at,
+        "equipment": sorted([p.equipment_id, p.places] for p in reservation.pieces),
+    }
+
+
+def _hold(
+    session: Session,
+    reservation: Reservation,
+    wished: _Wished,
+    checked: Checked,
+    actor: Viewer,
+    now: datetime,
+    kind: str,
+    reason: str,
+) -> None:
+    """Keep the change for a decision, holding what it adds and nothing twice."""
+    earlier = pending(reservation)
+    if earlier is not None:
+        earlier.state, earlier.decided_at, earlier.decided_by_id = "withdrawn", now, actor.id
+        drop_held(session, reservation)
+    row = Change(
+        kind=kind,
+        proposed_by_id=actor.id,
+        starts_at=wished.plan.use.start,
+        ends_at=wished.plan.use.end,
+        pieces=[
+            {"equipment_id": equipment.id, "slug": equipment.slug, "places": count}
+            for equipment, count in wished.plan.pieces
+        ],
+        overridden=sorted(checked.overridden),
+        created_at=now,
+    )
+    reservation.changes.append(row)
+    session.flush()
+    own: dict[int, list[Interval]] = {}
+    for allocation in reservation.allocations:
+        own.setdefault(allocation.place_id, []).append(Interval(allocation.starts_at, allocation.ends_at))
+    added = [
+        Placement(p.place_id, left)
+        for p in checked.placing.placements
+        for left in subtract(p.span, own.get(p.place_id, ()))
+    ]
+    occupy(session, reservation, added, now=now, change_id=row.id)
+    draw(session, reservation, _added_draws(reservation, checked.draws), change_id=row.id)
+    changed(reservation, now)
+    session.flush()
+    session.refresh(row, ["proposed_by"])
+    journal.record(
+        session,
+        reservation,
+        kind,
+        actor=actor,
+        now=now,
+        old=_material(reservation),
+        new={
+            "start": row.starts_at,
+            "end": row.ends_at,
+            "equipment": sorted([p["equipment_id"], p["places"]] for p in row.pieces),
+        },
+        reason=reason,
+    )
+    told = (
+        [reservation.holder_id, reservation.requested_by_id]
+        if kind == "proposal"
+        else journal.managers_of(session, reservation.facility_id)
+    )
+    journal.post(session, kind, told, now=now, reservation=reservation, apart_from=actor.id)
+
+
+def _added_draws(reservation: Reservation, wanted: list[DrawSpan]) -> list[DrawSpan]:
+    added = []
+    for utility_id in sorted({s.utility_id for s in wanted}):
+        new = [(s.span, s.amount) for s in wanted if s.utility_id == utility_id]
+        old = [
+            (Interval(d.starts_at, d.ends_at), d.amount)
+            for d in reservation.draws
+            if d.utility_id == utility_id and d.change_id is None
+        ]
+        added += [DrawSpan(utility_id, amount, span) for span, amount in excess(new, old)]
+    return added
+
+
+def _close(
+    session: Session, reservation: Reservation, state: str, actor: Viewer, now: datetime, reason: str
+) -> None:
+    waiting = pending(reservation)
+    assert waiting is not None
+    waiting.state, waiting.decided_at, waiting.decided_by_id = state, now, actor.id
+    drop_held(session, reservation)
+    changed(reservation, now)
+    session.flush()
+    journal.record(
+        session, reservation, f"change_{state}", actor=actor, now=now, new={"change": state}, reason=reason
+    )
+
+
+def _post_moved(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
+    told = [reservation.holder_id, reservation.requested_by_id]
+    if reservation.status == Status.REQUESTED:
+        told += journal.managers_of(session, reservation.facility_id)
+    journal.post(session, "moved", told, now=now, reservation=reservation, apart_from=actor.id)

@@ -1,0 +1,379 @@
+"""Steps along the transition table, each one transaction: status, allocations, history, messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from labbook.domain import policy
+from labbook.domain.access import PRESENT, Viewer
+from labbook.domain.errors import Forbidden, Problem, Refused, WrongStatus
+from labbook.domain.interval import Interval
+from labbook.domain.policy import Facts, Phase
+from labbook.domain.reservation import TRANSITIONS, Action, Occupation, Party, Status, sources, transition
+from labbook.domain.words import NOTES_LIMIT, text_problems
+from labbook.models import Message, Remark, Reservation, User
+from labbook.services import changes, facts, journal, people, transaction
+from labbook.services.commands import ChangeReservation, Decide, Wanted
+from labbook.services.facts import Plan
+from labbook.services.occupancy import cut
+from labbook.services.opening import changed, may_decide, opened
+from labbook.services.reservation_views import ReservationView, view_of
+from labbook.services.reservations import refuse_if_any, written_problems
+
+CAUSES = ("user", "lab", "fault")
+
+
+def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Approve a request, or whatever change of it is pending and yours to accept."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.APPROVE, actor, extra=frozenset({Party.HOLDER}))
+        if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
+            changes.accept(session, reservation, actor=actor, now=now, reason=command.reason)
+            return view_of(session, reservation, viewer=actor)
+        if not may_decide(session, reservation, actor):
+            raise Forbidden(Action.APPROVE)
+        problems = written_problems(None, None, command.reason)
+        overridden = frozenset(reservation.overridden)
+        if command.override and reservation.holder_id != actor.id:
+            if not command.reason.strip():
+                problems.append(Problem("reason_missing", "reason"))
+            overridden |= frozenset(command.override)
+        problems += policy.check(_facts(session, reservation, reservation.holder_id, now), Phase.APPROVAL)
+        refuse_if_any(problems, (), overridden)
+        changes.lapse(session, reservation, now)
+        reservation.overridden = sorted(overridden)
+        reservation.approved_at, reservation.approved_by_id = now, actor.id
+        _advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason)
+        _post(
+            session, "approved", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
+        )
+        return view_of(session, reservation, viewer=actor, problems=problems)
+
+    return transaction.write(session, work)
+
+
+def decline(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Decline a request with a reason, or whatever change of it is pending and yours to decide."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.DECLINE, actor, extra=frozenset({Party.HOLDER}))
+        if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
+            changes.decline(session, reservation, actor=actor, now=now, reason=command.reason)
+            return view_of(session, reservation, viewer=actor)
+        if not actor.manages(reservation.facility_id):
+            raise Forbidden(Action.DECLINE)
+        problems = written_problems(None, None, command.reason)
+        if not command.reason.strip():
+            problems.append(Problem("reason_missing", "reason"))
+        refuse_if_any(problems, ())
+        changes.lapse(session, reservation, now)
+        _advance(session, reservation, Action.DECLINE, actor=actor, now=now, reason=command.reason)
+        _post(
+            session, "declined", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
+        )
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def cancel(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Cancel, naming the cause: the user's, the lab's or a fault's. The latter two are staff's to name."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.CANCEL, actor)
+        staff = actor.is_staff_of(reservation.facility_id)
+        own = actor.id in (reservation.holder_id, reservation.requested_by_id)
+        cause = command.cause or ("lab" if staff and not own else "user")
+        problems = written_problems(None, None, command.reason)
+        if cause not in CAUSES:
+            problems.append(Problem("unknown_cause", "cause", params={"cause": cause}))
+        elif cause != "user" and not staff:
+            problems.append(Problem("cause_is_staffs", "cause", params={"cause": cause}))
+        refuse_if_any(problems, ())
+        changes.lapse(session, reservation, now)
+        reservation.cancel_cause = cause
+        _advance(
+            session,
+            reservation,
+            Action.CANCEL,
+            actor=actor,
+            now=now,
+            reason=command.reason,
+            new={"cause": cause},
+        )
+        told = [reservation.holder_id, reservation.requested_by_id]
+        if not staff:
+            told += journal.managers_of(session, reservation.facility_id)
+        _post(session, "cancelled", reservation, actor, now, told)
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Begin to use: from the start of set-up on; late, while the places are still free."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.CHECK_IN, actor, lock_equipment=True)
+        problems = written_problems(None, None, command.reason)
+        if now < reservation.occupied_from:
+            problems.append(Problem("too_early", params={"earliest": reservation.occupied_from}))
+        if now >= reservation.occupied_until:
+            problems.append(Problem("too_late", params={"end": reservation.occupied_until}))
+        # Asked of whoever operates: staff who check somebody in do it for the holder.
+        participants = {p.user_id for p in reservation.participants}
+        operator = actor.id if actor.id in participants else reservation.holder_id
+        overridden = frozenset(reservation.overridden)
+        if command.override and actor.manages(reservation.facility_id) and operator != actor.id:
+            if not command.reason.strip():
+                problems.append(Problem("reason_missing", "reason"))
+            overridden |= frozenset(command.override)
+        step = transition(Action.CHECK_IN, Status(reservation.status))
+        problems += policy.check(_facts(session, reservation, operator, now), Phase.CHECK_IN)
+        refuse_if_any(problems, (), overridden)
+        if step.occupation is Occupation.RETAKE:
+            _retake(session, reservation, now)
+        reservation.checked_in_at = now
+        _advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason)
+        return view_of(session, reservation, viewer=actor, problems=problems)
+
+    return transaction.write(session, work)
+
+
+def check_out(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Hand back; what is left of the slot is free again."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.CHECK_OUT, actor)
+        transition(Action.CHECK_OUT, Status(reservation.status))
+        reservation.checked_out_at = now
+        _advance(session, reservation, Action.CHECK_OUT, actor=actor, now=now, reason=command.reason)
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def abort(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Stop what runs (a fault, a danger); a manager's step, with a reason."""
+
+    def work() -> ReservationView:
+        reservation = _opened(session, command, Action.ABORT, actor)
+        problems = written_problems(None, None, command.reason)
+        if not command.reason.strip():
+            problems.append(Problem("reason_missing", "reason"))
+        refuse_if_any(problems, ())
+        _advance(session, reservation, Action.ABORT, actor=actor, now=now, reason=command.reason)
+        _post(
+            session, "aborted", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
+        )
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def extend(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Go on until ``until`` while the places are free; what is in use needs no new approval for that."""
+
+    def work() -> ReservationView:
+        reservation = opened(
+            session,
+            command.reservation,
+            actor=actor,
+            allowed=PRESENT,
+            action="extend",
+            revision=command.revision,
+            lock_equipment=True,
+        )
+        if command.until is None:
+            raise Refused([Problem("missing", "until")])
+        if command.until <= reservation.ends_at:
+            raise Refused([Problem("not_longer", "until", params={"end": reservation.ends_at})])
+        if reservation.status != Status.IN_USE:
+            raise WrongStatus("extend", reservation.status)
+        wish = ChangeReservation(end=command.until, override=command.override, reason=command.reason)
+        problems = changes.apply_now(session, reservation, wish, actor=actor, now=now, action="extend")
+        return view_of(session, reservation, viewer=actor, problems=problems)
+
+    return transaction.write(session, work)
+
+
+def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Make somebody else the holder; staff may choose anybody, others a colleague."""
+
+    def work() -> ReservationView:
+        reservation = opened(
+            session,
+            command.reservation,
+            actor=actor,
+            allowed=frozenset({Party.HOLDER, Party.MANAGER}),
+            action="transfer",
+            revision=command.revision,
+        )
+        if not command.to:
+            raise Refused([Problem("missing", "to")])
+        _require_live(reservation, "transfer")
+        named = people.resolve(session, actor=actor, facility_id=reservation.facility_id, holder=command.to)
+        if named.holder is None:
+            raise Refused([replace(problem, field="to") for problem in named.problems])
+        problems = policy.check(_facts(session, reservation, named.holder.id, now), Phase.APPROVAL)
+        refuse_if_any(problems, (), frozenset(reservation.overridden))
+        _hand_over(session, reservation, named.holder, actor, now, command.reason)
+        return view_of(session, reservation, viewer=actor, problems=problems)
+
+    return transaction.write(session, work)
+
+
+def _hand_over(
+    session: Session, reservation: Reservation, to: User, actor: Viewer, now: datetime, reason: str
+) -> None:
+    before = reservation.holder_id
+    reservation.holder = to
+    reservation.organisation = to.organisation
+    changed(reservation, now)
+    session.flush()
+    journal.record(
+        session,
+        reservation,
+        "transfer",
+        actor=actor,
+        now=now,
+        old={"holder": before},
+        new={"holder": to.id},
+        reason=reason,
+    )
+    _post(session, "transferred", reservation, actor, now, [before, to.id])
+
+
+def message(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:
+    """Write into the reservation's thread: a manager asks, the holder answers."""
+
+    def work() -> ReservationView:
+        reservation = opened(
+            session,
+            command.reservation,
+            actor=actor,
+            allowed=PRESENT,
+            action="message",
+            revision=command.revision,
+        )
+        problems = text_problems(command.text, "text", limit=NOTES_LIMIT, required=True, lines=True)
+        refuse_if_any(problems, ())
+        remark = Remark(text=command.text)
+        session.add(remark)
+        session.flush()
+        session.add(Message(reservation_id=reservation.id, author_id=actor.id, at=now, remark_id=remark.id))
+        session.flush()
+        told = [reservation.holder_id, reservation.requested_by_id]
+        if not actor.is_staff_of(reservation.facility_id):
+            told += journal.managers_of(session, reservation.facility_id)
+        _post(session, "message", reservation, actor, now, told)
+        return view_of(session, reservation, viewer=actor)
+
+    return transaction.write(session, work)
+
+
+def _opened(
+    session: Session,
+    command: Decide,
+    action: Action,
+    actor: Viewer,
+    *,
+    extra: frozenset[Party] = frozenset(),
+    lock_equipment: bool = False,
+) -> Reservation:
+    parties = frozenset[Party]().union(*(t.parties for t in TRANSITIONS if t.action is action))
+    return opened(
+        session,
+        command.reservation,
+        actor=actor,
+        allowed=parties | extra,
+        action=action,
+        revision=command.revision,
+        lock_equipment=lock_equipment or action is Action.APPROVE,
+    )
+
+
+def _advance(
+    session: Session,
+    reservation: Reservation,
+    action: Action,
+    *,
+    actor: Viewer,
+    now: datetime,
+    reason: str = "",
+    new: dict[str, object] | None = None,
+) -> None:
+    step = transition(action, Status(reservation.status))
+    if step.occupation is Occupation.CUT:
+        end_now(reservation, now)
+    reservation.status = step.target
+    changed(reservation, now)
+    session.flush()
+    journal.record(
+        session,
+        reservation,
+        action,
+        actor=actor,
+        now=now,
+        old={"status": step.source},
+        new={"status": step.target, **(new or {})},
+        reason=reason,
+    )
+
+
+def end_now(reservation: Reservation, now: datetime) -> None:
+    """Give back what is left of the slot."""
+    cut(reservation, now)
+    reservation.ended_at = now
+    least = reservation.occupied_from + timedelta(seconds=1)
+    reservation.occupied_until = min(reservation.occupied_until, max(now, least))
+
+
+def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
+    """Occupy again from now on what a missed check-in had released, if nobody else took it."""
+    plan = Plan(
+        facts.load_equipment(session, wanted_of(reservation), lock=True),
+        Interval(max(now, reservation.starts_at), reservation.ends_at)
+        if now < reservation.ends_at
+        else Interval(reservation.starts_at, reservation.ends_at),
+        reservation.environment_version,
+    )
+    own = [a.place_id for a in reservation.allocations if a.change_id is None]
+    placing = facts.place(session, plan, apart_from=reservation.id, prefer=own)
+    refuse_if_any((), placing.conflicts)
+    changes.settle(session, reservation, placing.placements, now)
+
+
+def wanted_of(reservation: Reservation) -> list[Wanted]:
+    return [Wanted(p.equipment.slug, p.places) for p in reservation.pieces]
+
+
+def _facts(session: Session, reservation: Reservation, operator_id: int, now: datetime) -> Facts:
+    pieces = facts.load_equipment(session, wanted_of(reservation), lock=False)
+    plan = Plan(pieces, Interval(reservation.starts_at, reservation.ends_at), reservation.environment_version)
+    return Facts(
+        now=now,
+        use=plan.use,
+        occupied=plan.occupied,
+        pieces=plan.facts,
+        hours=facts.hours_of(session, plan.facility, plan.occupied),
+        organisation=facts.organisation_facts(reservation.organisation),
+        qualified=facts.qualifications_of(session, operator_id, plan),
+        is_block=reservation.kind == "block",
+        traceable=reservation.traceable,
+    )
+
+
+def _require_live(reservation: Reservation, action: str) -> None:
+    if Status(reservation.status) not in sources(Action.CANCEL) | {Status.IN_USE}:
+        raise WrongStatus(action, reservation.status)
+
+
+def _post(
+    session: Session, kind: str, reservation: Reservation, actor: Viewer, now: datetime, told: list[int]
+) -> None:
+    journal.post(session, kind, told, now=now, reservation=reservation, apart_from=actor.id)

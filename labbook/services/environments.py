@@ -1,0 +1,136 @@
+"""Test environments: reading recipes, and choosing the equipment that meets their needs."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labbook.domain.capability import offers
+from labbook.domain.errors import Problem
+from labbook.domain.interval import Interval
+from labbook.domain.matching import Candidate, Need, match
+from labbook.models import (
+    Allocation,
+    Environment,
+    EnvironmentVersion,
+    Equipment,
+    Place,
+    Reservation,
+)
+from labbook.services import facts
+from labbook.services.commands import RequestReservation, Wanted
+from labbook.services.facts import Plan
+from labbook.services.occupancy import occupied_places, overlapping
+
+
+def current(session: Session, slug: str) -> EnvironmentVersion | None:
+    """The newest version of a recipe."""
+    return session.scalar(
+        select(EnvironmentVersion)
+        .join(Environment, EnvironmentVersion.environment_id == Environment.id)
+        .where(Environment.slug == slug, EnvironmentVersion.number == Environment.version)
+    )
+
+
+def pieces_for(
+    session: Session, command: RequestReservation, problems: list[Problem], *, search: bool
+) -> tuple[EnvironmentVersion | None, tuple[Wanted, ...]]:
+    """The recipe asked for and the pieces to book: those named, or those chosen for it.
+
+    Named pieces must be exactly what the recipe needs. Without names, free equipment is preferred;
+    when nothing free will do, equipment that would do otherwise is returned, so that the conflict shows.
+    """
+    if command.environment is None:
+        return None, command.equipment
+    recipe = current(session, command.environment)
+    if recipe is None:
+        problems.append(
+            Problem("unknown_environment", "environment", params={"environment": command.environment})
+        )
+        return None, command.equipment
+    needs = _needs(recipe)
+    candidates = _candidates(session, recipe.environment.facility_id)
+    if command.equipment:
+        asked = {w.slug: w.places for w in command.equipment}
+        named = [c for c in candidates if c.slug in asked]
+        chosen = match(needs, named)
+        if chosen is None or chosen != asked:
+            problems.append(
+                Problem("environment_mismatch", "equipment", params={"environment": command.environment})
+            )
+        return recipe, command.equipment
+    free = candidates
+    if search:
+        free = _free(session, recipe, candidates, Interval(command.start, command.end))
+    chosen = match(needs, free) or match(needs, candidates)
+    if chosen is None:
+        problems.append(
+            Problem("environment_unmet", "environment", params={"environment": command.environment})
+        )
+        return recipe, ()
+    return recipe, tuple(Wanted(slug, places) for slug, places in sorted(chosen.items()))
+
+
+def _needs(recipe: EnvironmentVersion) -> list[Need]:
+    return [
+        Need(
+            equipment=need.get("equipment"),
+            category=need.get("category"),
+            capabilities=need.get("capabilities", {}),
+            places=need.get("places", 1),
+        )
+        for need in recipe.needs
+        for _ in range(need.get("count", 1))
+    ]
+
+
+def _candidates(session: Session, facility_id: int) -> list[Candidate]:
+    rows = session.execute(
+        select(Equipment.slug, Equipment.category, Equipment.places, Equipment.capabilities)
+        .where(Equipment.facility_id == facility_id, Equipment.state == "in_service")
+        .order_by(Equipment.slug)
+    )
+    return [
+        Candidate(slug, category, places, capabilities, meets=offers)
+        for slug, category, places, capabilities in rows.tuples()
+    ]
+
+
+def _free(
+    session: Session, recipe: EnvironmentVersion, candidates: list[Candidate], use: Interval
+) -> list[Candidate]:
+    """The candidates with how many of their places are free throughout."""
+    pieces = facts.load_equipment(session, [Wanted(c.slug) for c in candidates], lock=False)
+    plan = Plan(pieces, use, recipe)
+    ids = [p.id for equipment, _ in pieces for p in equipment.place_rows]
+    occupied = occupied_places(session, ids, plan.occupied)
+    left = {
+        equipment.slug: sum(
+            not any(o.overlaps(plan.span(equipment)) for o in occupied.get(p.id, ()))
+            for p in equipment.place_rows
+        )
+        for equipment, _ in pieces
+    }
+    return [c.with_places(left[c.slug]) for c in candidates if left.get(c.slug)]
+
+
+def ambient_clashes(session: Session, plan: Plan, *, apart_from: int | None = None) -> list[str]:
+    """Slugs of shared pieces on which another ambient profile runs at the time."""
+    shared = [equipment for equipment, _ in plan.pieces if equipment.places > 1]
+    mine = dict(plan.environment.ambient) if plan.environment is not None else {}
+    if not shared:
+        return []
+    rows = session.execute(
+        select(Equipment.slug, EnvironmentVersion.ambient)
+        .select_from(Place)
+        .join(Equipment, Place.equipment_id == Equipment.id)
+        .join(Allocation, Allocation.place_id == Place.id)
+        .join(Reservation, Allocation.reservation_id == Reservation.id)
+        .join(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
+        .where(
+            Place.equipment_id.in_([e.id for e in shared]),
+            *overlapping(plan.occupied.start, plan.occupied.end),
+            Reservation.id != (apart_from or 0),
+        )
+    )
+    return [slug for slug, ambient in rows if mine and ambient and ambient != mine]

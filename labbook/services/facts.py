@@ -1,0 +1,261 @@
+"""Loading what the rules need, in a constant number of queries, with the locks taken in the one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from labbook.domain.allocation import choose, shortage
+from labbook.domain.calibration import calibration_due
+from labbook.domain.errors import Conflict, Problem
+from labbook.domain.interval import Interval
+from labbook.domain.policy import BudgetFacts, OrganisationFacts, PieceFacts, SlotPolicy
+from labbook.domain.utility import peak
+from labbook.domain.wall_time import Hours
+from labbook.models import (
+    Closure,
+    EnvironmentVersion,
+    Equipment,
+    EquipmentDraw,
+    EquipmentQualification,
+    Facility,
+    Organisation,
+    Qualification,
+    QualificationKind,
+    Utility,
+)
+from labbook.services.commands import Wanted
+from labbook.services.occupancy import DrawSpan, Placement, drawn, occupied_places
+
+
+def slot_policy(equipment: Equipment) -> SlotPolicy:
+    decision = equipment.slot_decision
+    return SlotPolicy(
+        shortest=timedelta(seconds=equipment.slot_shortest),
+        longest=timedelta(seconds=equipment.slot_longest),
+        grid=timedelta(seconds=equipment.slot_grid),
+        lead=timedelta(seconds=equipment.slot_lead),
+        horizon=timedelta(seconds=equipment.slot_horizon),
+        grace=timedelta(seconds=equipment.slot_grace),
+        decision=None if decision is None else timedelta(seconds=decision),
+    )
+
+
+def piece_facts(equipment: Equipment, wanted: int) -> PieceFacts:
+    return PieceFacts(
+        slug=equipment.slug,
+        category=equipment.category,
+        state=equipment.state,
+        places=equipment.places,
+        wanted=wanted,
+        attended=equipment.attended,
+        approval=equipment.approval,
+        check_in=equipment.check_in,
+        policy=slot_policy(equipment),
+        qualifications=frozenset(q.kind.slug for q in equipment.qualifications),
+        calibration_due=calibration_due(equipment.calibration_interval, equipment.calibrated_on),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pieces of one facility over one period, as loaded: what a request, a move or an approval reasons about.
+
+    Each piece occupies its own set-up and tear-down; an environment that states them replaces them all.
+    """
+
+    pieces: Sequence[tuple[Equipment, int]]
+    use: Interval
+    environment: EnvironmentVersion | None = None
+
+    @property
+    def facility(self) -> Facility:
+        return self.pieces[0][0].facility
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.facility.time_zone)
+
+    def span(self, equipment: Equipment) -> Interval:
+        """The interval that one piece is occupied."""
+        before, after = equipment.setup, equipment.teardown
+        if self.environment is not None:
+            longest = (max(e.setup for e, _ in self.pieces), max(e.teardown for e, _ in self.pieces))
+            before = longest[0] if self.environment.setup is None else self.environment.setup
+            after = longest[1] if self.environment.teardown is None else self.environment.teardown
+        return self.use.widened(timedelta(seconds=before), timedelta(seconds=after))
+
+    @cached_property
+    def occupied(self) -> Interval:
+        """From the earliest set-up to the latest tear-down of all pieces."""
+        spans = [self.span(equipment) for equipment, _ in self.pieces]
+        return Interval(min(s.start for s in spans), max(s.end for s in spans))
+
+    @cached_property
+    def facts(self) -> list[PieceFacts]:
+        return [piece_facts(equipment, wanted) for equipment, wanted in self.pieces]
+
+
+def load_equipment(session: Session, wanted: Iterable[Wanted], *, lock: bool) -> list[tuple[Equipment, int]]:
+    """The pieces with everything the rules need, in order of id; unknown slugs are left out.
+
+    ``lock`` takes the rows' locks in that order: the one order everywhere, so that writers queue
+    instead of meeting in a deadlock.
+    """
+    counts: dict[str, int] = {}
+    for each in wanted:
+        counts[each.slug] = counts.get(each.slug, 0) + each.places
+    query = (
+        select(Equipment)
+        .where(Equipment.slug.in_(counts))
+        .order_by(Equipment.id)
+        .execution_options(populate_existing=lock)
+        .options(
+            joinedload(Equipment.facility, innerjoin=True),
+            selectinload(Equipment.place_rows),
+            selectinload(Equipment.draws).joinedload(EquipmentDraw.utility, innerjoin=True),
+            selectinload(Equipment.qualifications).joinedload(EquipmentQualification.kind, innerjoin=True),
+        )
+    )
+    if lock:
+        query = query.with_for_update(key_share=True, of=Equipment)
+    return [(equipment, counts[equipment.slug]) for equipment in session.scalars(query)]
+
+
+def unknown_equipment(wanted: Iterable[Wanted], found: Sequence[tuple[Equipment, int]]) -> list[Problem]:
+    known = {equipment.slug for equipment, _ in found}
+    missing = sorted({w.slug for w in wanted} - known)
+    return [Problem("unknown_equipment", "equipment", params={"equipment": slug}) for slug in missing]
+
+
+def hours_of(session: Session, facility: Facility, within: Interval) -> Hours:
+    closures = session.scalars(
+        select(Closure).where(
+            Closure.facility_id == facility.id,
+            Closure.starts_at < within.end,
+            Closure.ends_at > within.start,
+        )
+    ).all()
+    return Hours(
+        zone=ZoneInfo(facility.time_zone),
+        staffed=facility.staffed,
+        country=facility.country,
+        unstaffed=tuple(Interval(c.starts_at, c.ends_at) for c in closures if c.kind == "unstaffed"),
+        shutdowns=tuple(Interval(c.starts_at, c.ends_at) for c in closures if c.kind == "shutdown"),
+    )
+
+
+def organisation_facts(organisation: Organisation) -> OrganisationFacts:
+    categories = organisation.bookable_categories
+    return OrganisationFacts(
+        categories=None if categories is None else frozenset(categories),
+        until=organisation.may_book_until,
+    )
+
+
+def qualifications_of(session: Session, user_id: int, plan: Plan) -> Mapping[str, date | None]:
+    """Kind -> last valid day of one user, asked only where a piece asks for it."""
+    if not any(piece.qualifications for piece in plan.facts):
+        return {}
+    rows = session.execute(
+        select(QualificationKind.slug, Qualification.valid_until)
+        .join(Qualification, Qualification.kind_id == QualificationKind.id)
+        .where(Qualification.user_id == user_id)
+    )
+    return dict(rows.tuples().all())
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Where the pieces would go; ``conflicts`` where they cannot."""
+
+    placements: Sequence[Placement]
+    conflicts: Sequence[Conflict]
+
+
+def place(
+    session: Session, plan: Plan, *, apart_from: int | None = None, prefer: Iterable[int] = ()
+) -> Placing:
+    """Choose free places for every piece, or say when too few are free."""
+    all_places = [p.id for equipment, _ in plan.pieces for p in equipment.place_rows]
+    occupied = occupied_places(session, all_places, plan.occupied, apart_from=apart_from)
+    preferred = set(prefer)
+    placements: list[Placement] = []
+    conflicts: list[Conflict] = []
+    for equipment, count in plan.pieces:
+        places = [p.id for p in equipment.place_rows]
+        if count > len(places):
+            continue  # a problem of its own (too_many_places)
+        span = plan.span(equipment)
+        chosen = choose(places, occupied, span, count, [p for p in places if p in preferred])
+        placements += [Placement(place_id, span) for place_id in chosen]
+        if not chosen:
+            conflicts += [
+                Conflict(equipment.slug, short.start, short.end)
+                for short in shortage(places, occupied, span, count)
+            ]
+    return Placing(placements, sorted(conflicts))
+
+
+def draws_of(session: Session, plan: Plan) -> tuple[list[DrawSpan], dict[int, Utility]]:
+    """What the plan draws, with the utilities' rows locked in order of id.
+
+    For a utility that the environment names, its figure replaces the sum of the parts'.
+    """
+    named = dict(plan.environment.draws) if plan.environment is not None else {}
+    spans: list[DrawSpan] = []
+    for equipment, count in plan.pieces:
+        spans += [
+            DrawSpan(each.utility_id, each.amount * count, plan.span(equipment))
+            for each in equipment.draws
+            if each.utility.slug not in named and each.amount > 0
+        ]
+    ids = {each.utility_id for each in spans}
+    if not ids and not named:
+        return [], {}
+    utilities = session.scalars(
+        select(Utility)
+        .where(or_(Utility.id.in_(ids), Utility.slug.in_(named)))
+        .order_by(Utility.id)
+        .with_for_update(key_share=True)
+    ).all()
+    spans += [
+        DrawSpan(utility.id, named[utility.slug], plan.occupied)
+        for utility in utilities
+        if named.get(utility.slug, 0) > 0
+    ]
+    return spans, {utility.id: utility for utility in utilities}
+
+
+def budgets(
+    session: Session,
+    plan: Plan,
+    spans: Sequence[DrawSpan],
+    utilities: Mapping[int, Utility],
+    *,
+    apart_from: int | None = None,
+) -> list[BudgetFacts]:
+    """The peak each utility would reach."""
+    if not utilities:
+        return []
+    present = drawn(session, list(utilities), plan.occupied, apart_from=apart_from)
+    found = []
+    for utility in utilities.values():
+        own = [(s.span, s.amount) for s in spans if s.utility_id == utility.id]
+        if not own:
+            continue
+        top, at = peak([*present.get(utility.id, ()), *own], plan.occupied)
+        found.append(BudgetFacts(utility.slug, utility.capacity, top, at, utility.unit))
+    return found
+
+
+def decide_by(plan: Plan, now: datetime) -> datetime | None:
+    """The earliest of the pieces' decision deadlines; None when none has one."""
+    deadlines = [p.policy.decision for p in plan.facts if p.policy.decision is not None]
+    return now + min(deadlines) if deadlines else None

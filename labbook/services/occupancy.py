@@ -1,0 +1,191 @@
+"""What occupies which place, read by one index step per place; and writing what a reservation occupies."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from labbook.domain.interval import Interval
+from labbook.domain.reservation import BLOCKING
+from labbook.models import Allocation, Draw, Instant, Place, Reservation
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One place over one interval."""
+
+    place_id: int
+    span: Interval
+
+
+@dataclass(frozen=True)
+class DrawSpan:
+    """``amount`` thousandths of a utility's unit over one interval."""
+
+    utility_id: int
+    amount: int
+    span: Interval
+
+
+def overlapping(start: datetime, end: datetime) -> list[ColumnElement[bool]]:
+    """Conditions on a join of ``Place`` and ``Allocation`` for what blocks within ``[start, end)``.
+
+    Blocking rows of one place never overlap, so of those that begin before ``start`` only the last can
+    reach into it: the start is bounded from below by that row, and the index is walked no further.
+    """
+    before = aliased(Allocation)
+    since = literal(start, Instant())
+    last_before = (
+        select(func.max(before.starts_at))
+        .where(before.place_id == Place.id, before.blocking, before.starts_at <= since)
+        .scalar_subquery()
+    )
+    return [
+        Allocation.place_id == Place.id,
+        Allocation.blocking.expression,
+        Allocation.starts_at >= func.coalesce(last_before, since),
+        Allocation.starts_at < end,
+        Allocation.ends_at > start,
+    ]
+
+
+def occupied_places(
+    session: Session,
+    place_ids: Collection[int],
+    within: Interval,
+    *,
+    apart_from: int | None = None,
+) -> dict[int, list[Interval]]:
+    """Place id -> what blocks it within ``within``, apart from the allocations of one reservation."""
+    query = (
+        select(Allocation.place_id, Allocation.starts_at, Allocation.ends_at)
+        .select_from(Place)
+        .join(Allocation, Allocation.place_id == Place.id)
+        .where(Place.id.in_(place_ids), *overlapping(within.start, within.end))
+        .order_by(Allocation.place_id, Allocation.starts_at)
+    )
+    if apart_from is not None:
+        query = query.where(Allocation.reservation_id != apart_from)
+    found: dict[int, list[Interval]] = {}
+    for place_id, start, end in session.execute(query):
+        found.setdefault(place_id, []).append(Interval(start, end))
+    return found
+
+
+def drawn(
+    session: Session, utility_ids: Collection[int], within: Interval, *, apart_from: int | None = None
+) -> dict[int, list[tuple[Interval, int]]]:
+    """Utility id -> ``(interval, amount)`` of what blocks within ``within``."""
+    query = select(Draw.utility_id, Draw.starts_at, Draw.ends_at, Draw.amount).where(
+        Draw.utility_id.in_(utility_ids),
+        Draw.blocking,
+        Draw.starts_at < within.end,
+        Draw.ends_at > within.start,
+    )
+    if apart_from is not None:
+        query = query.where(Draw.reservation_id != apart_from)
+    found: dict[int, list[tuple[Interval, int]]] = {}
+    for utility_id, start, end, amount in session.execute(query):
+        found.setdefault(utility_id, []).append((Interval(start, end), amount))
+    return found
+
+
+def occupy(
+    session: Session,
+    reservation: Reservation,
+    placements: Sequence[Placement],
+    *,
+    now: datetime,
+    change_id: int | None = None,
+) -> None:
+    """Make the reservation occupy exactly ``placements`` (of this change, or its own).
+
+    A row whose interval changes keeps its identity and counts up; one that does not is left alone, since
+    a stranger's calendar must not see a change where there is none.
+    """
+    existing = {
+        a.place_id: a for a in reservation.allocations if a.change_id == change_id and change_id is None
+    }
+    blocking = reservation.status in BLOCKING
+    wanted = sorted(placements, key=lambda p: (p.place_id, p.span))
+    for place_id in existing.keys() - {p.place_id for p in wanted}:
+        reservation.allocations.remove(existing.pop(place_id))
+    session.flush()  # the unit of work would insert before it deletes, and meet its own old rows
+    for placement in wanted:
+        row = existing.pop(placement.place_id, None)
+        if row is None:
+            reservation.allocations.append(
+                Allocation(
+                    change_id=change_id,
+                    place_id=placement.place_id,
+                    starts_at=placement.span.start,
+                    ends_at=placement.span.end,
+                    blocking=blocking,
+                    opaque_id=secrets.token_hex(8),
+                    changed_at=now,
+                )
+            )
+        elif (row.starts_at, row.ends_at) != (placement.span.start, placement.span.end):
+            row.starts_at, row.ends_at = placement.span.start, placement.span.end
+            row.sequence += 1
+            row.changed_at = now
+
+
+def draw(
+    session: Session,
+    reservation: Reservation,
+    spans: Iterable[DrawSpan],
+    *,
+    change_id: int | None = None,
+) -> None:
+    """Make the reservation draw exactly ``spans`` (of this change, or its own)."""
+    wanted = sorted(spans, key=lambda s: (s.utility_id, s.span))
+    present = [d for d in reservation.draws if d.change_id == change_id]
+    if [(d.utility_id, d.amount, d.starts_at, d.ends_at) for d in present] == [
+        (s.utility_id, s.amount, s.span.start, s.span.end) for s in wanted
+    ]:
+        return
+    for row in present:
+        reservation.draws.remove(row)
+    session.flush()
+    for each in wanted:
+        reservation.draws.append(
+            Draw(
+                change_id=change_id,
+                utility_id=each.utility_id,
+                amount=each.amount,
+                starts_at=each.span.start,
+                ends_at=each.span.end,
+                blocking=reservation.status in BLOCKING,
+            )
+        )
+
+
+def drop_held(session: Session, reservation: Reservation) -> None:
+    """Let go of whatever undecided changes hold."""
+    for allocation in [a for a in reservation.allocations if a.change_id is not None]:
+        reservation.allocations.remove(allocation)
+    for row in [d for d in reservation.draws if d.change_id is not None]:
+        reservation.draws.remove(row)
+    session.flush()
+
+
+def cut(reservation: Reservation, at: datetime) -> None:
+    """End at ``at`` what would have gone on: the rest is given back. What had not begun goes."""
+    for allocation in list(reservation.allocations):
+        if allocation.starts_at >= at:
+            reservation.allocations.remove(allocation)
+        elif allocation.ends_at > at:
+            allocation.ends_at = at
+            allocation.sequence += 1
+            allocation.changed_at = at
+    for row in list(reservation.draws):
+        if row.starts_at >= at:
+            reservation.draws.remove(row)
+        elif row.ends_at > at:
+            row.ends_at = at

@@ -1,0 +1,103 @@
+"""Resolving whom and what a command names, without telling the asker of anybody else's people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labbook.domain.access import Viewer
+from labbook.domain.errors import Problem
+from labbook.models import Project, ProjectMember, User
+
+
+@dataclass(frozen=True)
+class Party:
+    """Those a reservation names, resolved; ``problems`` for those that could not be."""
+
+    holder: User | None
+    participants: list[User]
+    project: Project | None
+    problems: list[Problem]
+
+
+def resolve(
+    session: Session,
+    *,
+    actor: Viewer,
+    facility_id: int,
+    holder: str | None,
+    participants: Iterable[str] = (),
+    project: str | None = None,
+) -> Party:
+    """``holder`` None is the actor. Staff may name anybody; others only people of their organisation.
+
+    A participant must be able to see the reservation: of the holder's organisation or a member of its
+    project. Who does not exist and who is not yours to name get the same answer.
+    """
+    problems: list[Problem] = []
+    named = {email.strip().lower() for email in participants}
+    holder_email = (holder or actor.email).strip().lower()
+    users = {
+        user.email: user
+        for user in session.scalars(select(User).where(User.email.in_({holder_email, *named}), User.active))
+    }
+    the_project = _project(session, project, actor, facility_id, problems)
+    the_holder = users.get(holder_email)
+    if the_holder is not None and not (
+        the_holder.organisation_id == actor.organisation_id or actor.is_staff_of(facility_id)
+    ):
+        the_holder = None
+    if the_holder is None:
+        problems.append(Problem("unknown_user", "holder", params={"user": holder_email}))
+    return Party(
+        the_holder,
+        _participants(session, named, users, the_holder, the_project, problems),
+        the_project,
+        problems,
+    )
+
+
+def _project(
+    session: Session, slug: str | None, actor: Viewer, facility_id: int, problems: list[Problem]
+) -> Project | None:
+    if not slug:
+        return None
+    project = session.scalar(select(Project).where(Project.slug == slug))
+    if project is None or not (
+        project.id in actor.project_ids
+        or project.organisation_id == actor.organisation_id
+        or actor.is_staff_of(facility_id)
+    ):
+        problems.append(Problem("unknown_project", "project", params={"project": slug}))
+        return None
+    if not project.active:
+        problems.append(Problem("project_closed", "project", params={"project": slug}))
+    return project
+
+
+def _participants(
+    session: Session,
+    named: set[str],
+    users: dict[str, User],
+    holder: User | None,
+    project: Project | None,
+    problems: list[Problem],
+) -> list[User]:
+    if not named or holder is None:
+        return []
+    members: set[int] = set()
+    if project is not None:
+        members = set(
+            session.scalars(select(ProjectMember.user_id).where(ProjectMember.project_id == project.id))
+        )
+    found = []
+    for email in sorted(named):
+        user = users.get(email)
+        if user is not None and (user.organisation_id == holder.organisation_id or user.id in members):
+            found.append(user)
+        else:
+            problems.append(Problem("unknown_participant", "participants", params={"user": email}))
+    return found

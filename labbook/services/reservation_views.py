@@ -1,0 +1,406 @@
+"""Reservations as their readers may see them: frozen, complete, already decided by ``domain.visibility``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, literal, or_, select, true, tuple_
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from labbook.domain.access import Viewer, parties
+from labbook.domain.errors import NotFound, Problem
+from labbook.domain.reservation import TRANSITIONS, Party, Status
+from labbook.domain.visibility import Scope, Subject, scope_of, sees_in_full
+from labbook.models import (
+    Change,
+    Environment,
+    EnvironmentVersion,
+    Equipment,
+    Facility,
+    HistoryEntry,
+    Instant,
+    Message,
+    Participant,
+    Piece,
+    Reservation,
+    User,
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    id: int
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class PieceView:
+    slug: str
+    name: Mapping[str, str]
+    places: int
+    check_in: str = "none"
+
+
+@dataclass(frozen=True)
+class HistoryView:
+    at: datetime
+    actor: str | None
+    rule: str | None
+    action: str
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class MessageView:
+    at: datetime
+    author: str
+    by_staff: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class ChangeView:
+    """An undecided change: ``kind`` is ``change`` (the holder's) or ``proposal`` (a manager's)."""
+
+    id: int
+    kind: str
+    proposed_by: str
+    start: datetime
+    end: datetime
+    equipment: Sequence[PieceView]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ReservationView:
+    """A reservation in full. ``allowed`` are the steps that this viewer may take now."""
+
+    id: str
+    kind: str
+    status: str
+    facility: str
+    facility_name: Mapping[str, str]
+    zone: str
+    start: datetime
+    end: datetime
+    occupied_start: datetime
+    occupied_end: datetime
+    expected_end: datetime | None
+    equipment: Sequence[PieceView]
+    environment: str | None
+    environment_name: Mapping[str, str] | None
+    title: str
+    notes: str
+    project: str | None
+    project_name: str | None
+    activity: str
+    organisation: str
+    organisation_name: str
+    holder: Person
+    requested_by: Person
+    participants: Sequence[Person]
+    check_in: str
+    traceable: bool
+    approved_at: datetime | None
+    checked_in_at: datetime | None
+    checked_out_at: datetime | None
+    overrun_since: datetime | None
+    flagged_at: datetime | None
+    cancel_cause: str | None
+    decide_by: datetime | None
+    overridden: Sequence[str]
+    pending_change: ChangeView | None
+    revision: int
+    created_at: datetime
+    changed_at: datetime
+    allowed: frozenset[str]
+    history: Sequence[HistoryView] = ()
+    messages: Sequence[MessageView] = ()
+    problems: Sequence[Problem] = field(default=())
+
+
+def in_scope(scope: Scope) -> ColumnElement[bool]:
+    """``Scope.has`` as SQL: what somebody sees in full."""
+    if scope.everything:
+        return true()
+    return or_(
+        Reservation.organisation_id == scope.organisation_id,
+        Reservation.facility_id.in_(sorted(scope.facility_ids)),
+        Reservation.project_id.in_(sorted(scope.project_ids)),
+    )
+
+
+def subject_of(reservation: Reservation) -> Subject:
+    return Subject(
+        facility_id=reservation.facility_id,
+        organisation_id=reservation.organisation_id,
+        project_id=reservation.project_id,
+        holder_id=reservation.holder_id,
+        requested_by_id=reservation.requested_by_id,
+        participant_ids=frozenset(p.user_id for p in reservation.participants),
+    )
+
+
+def loading() -> list[Any]:
+    """What a view needs, in a constant number of queries however many reservations there are."""
+    return [
+        joinedload(Reservation.facility, innerjoin=True),
+        joinedload(Reservation.organisation, innerjoin=True),
+        joinedload(Reservation.project),
+        joinedload(Reservation.holder, innerjoin=True),
+        joinedload(Reservation.requested_by, innerjoin=True),
+        joinedload(Reservation.environment_version).joinedload(EnvironmentVersion.environment),
+        selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True),
+        selectinload(Reservation.participants).joinedload(Participant.user, innerjoin=True),
+        selectinload(Reservation.changes.and_(Change.state == "open")).joinedload(
+            Change.proposed_by, innerjoin=True
+        ),
+    ]
+
+
+def find(session: Session, public_id: str, *, viewer: Viewer) -> ReservationView:
+    """One reservation with history and thread; ``NotFound`` to whoever may not see it in full."""
+    reservation = session.scalar(
+        select(Reservation).where(Reservation.public_id == public_id).options(*loading())
+    )
+    if reservation is None or not sees_in_full(viewer, subject_of(reservation)):
+        raise NotFound("reservation")
+    return view_of(session, reservation, viewer=viewer)
+
+
+def view_of(
+    session: Session, reservation: Reservation, *, viewer: Viewer, problems: Sequence[Problem] = ()
+) -> ReservationView:
+    """The full view of a reservation that the viewer is known to see, with history and thread."""
+    history = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.reservation_id == reservation.id)
+        .order_by(HistoryEntry.id)
+        .options(joinedload(HistoryEntry.actor), joinedload(HistoryEntry.remark))
+    )
+    messages = session.scalars(
+        select(Message)
+        .where(Message.reservation_id == reservation.id)
+        .order_by(Message.id)
+        .options(joinedload(Message.author, innerjoin=True), joinedload(Message.remark, innerjoin=True))
+    )
+    return summary_of(
+        reservation,
+        viewer=viewer,
+        problems=problems,
+        history=[
+            HistoryView(
+                at=entry.at,
+                actor=entry.actor.name if entry.actor else None,
+                rule=entry.rule,
+                action=entry.action,
+                old=entry.old,
+                new=entry.new,
+                reason=entry.remark.text if entry.remark else "",
+            )
+            for entry in history
+        ],
+        messages=[
+            MessageView(
+                at=message.at,
+                author=message.author.name,
+                by_staff=message.author.role != "engineer",
+                text=message.remark.text,
+            )
+            for message in messages
+        ],
+    )
+
+
+def summary_of(
+    reservation: Reservation,
+    *,
+    viewer: Viewer,
+    problems: Sequence[Problem] = (),
+    history: Sequence[HistoryView] = (),
+    messages: Sequence[MessageView] = (),
+) -> ReservationView:
+    """The view of a loaded reservation, without asking the database again."""
+    recipe = reservation.environment_version
+    pending = next((c for c in reservation.changes if c.state == "open"), None)
+    return ReservationView(
+        id=reservation.public_id,
+        kind=reservation.kind,
+        status=reservation.status,
+        facility=reservation.facility.slug,
+        facility_name=reservation.facility.name,
+        zone=reservation.facility.time_zone,
+        start=reservation.starts_at,
+        end=reservation.ends_at,
+        occupied_start=reservation.occupied_from,
+        occupied_end=reservation.occupied_until,
+        expected_end=reservation.expected_end,
+        equipment=_pieces(reservation),
+        environment=recipe.environment.slug if recipe else None,
+        environment_name=recipe.name if recipe else None,
+        title=reservation.title,
+        notes=reservation.notes,
+        project=reservation.project.slug if reservation.project else None,
+        project_name=reservation.project.name if reservation.project else None,
+        activity=reservation.activity,
+        organisation=reservation.organisation.slug,
+        organisation_name=reservation.organisation.name,
+        holder=_person(reservation.holder),
+        requested_by=_person(reservation.requested_by),
+        participants=[_person(p.user) for p in reservation.participants],
+        check_in=reservation.check_in,
+        traceable=reservation.traceable,
+        approved_at=reservation.approved_at,
+        checked_in_at=reservation.checked_in_at,
+        checked_out_at=reservation.checked_out_at,
+        overrun_since=reservation.overrun_since,
+        flagged_at=reservation.flagged_at,
+        cancel_cause=reservation.cancel_cause,
+        decide_by=reservation.decide_by,
+        overridden=reservation.overridden,
+        pending_change=_change(reservation, pending) if pending else None,
+        revision=reservation.revision,
+        created_at=reservation.created_at,
+        changed_at=reservation.changed_at,
+        allowed=allowed_steps(reservation, viewer, pending),
+        history=history,
+        messages=messages,
+        problems=problems,
+    )
+
+
+def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | None) -> frozenset[str]:
+    """What the viewer may do now: for buttons, not for guards."""
+    mine = parties(viewer, subject_of(reservation))
+    status = Status(reservation.status)
+    steps: set[str] = {t.action for t in TRANSITIONS if t.source is status and t.parties & mine}
+    if reservation.check_in == "none":
+        steps.discard("check_in")
+    live = status in (Status.REQUESTED, Status.APPROVED, Status.IN_USE)
+    if live and mine & {Party.HOLDER, Party.MANAGER}:
+        steps |= {"edit", "transfer"}
+        if status is not Status.IN_USE:
+            steps.add("move")
+    if status is Status.IN_USE and mine:
+        steps.add("extend")
+    if mine:
+        steps.add("message")
+    if Party.MANAGER in mine and status in (Status.REQUESTED, Status.APPROVED):
+        steps.add("propose")
+    if pending is not None:
+        steps |= _steps_of_change(pending, mine)
+    return frozenset(steps)
+
+
+def _steps_of_change(pending: Change, mine: frozenset[Party]) -> set[str]:
+    decider, proposer = (
+        (Party.MANAGER, Party.HOLDER) if pending.kind == "change" else (Party.HOLDER, Party.MANAGER)
+    )
+    steps = set()
+    if decider in mine:
+        steps |= {"accept_change", "decline_change"}
+    if proposer in mine:
+        steps.add("withdraw_change")
+    return steps
+
+
+def _person(user: User) -> Person:
+    return Person(user.id, user.name, user.email)
+
+
+def _pieces(reservation: Reservation) -> list[PieceView]:
+    return [
+        PieceView(p.equipment.slug, p.equipment.name, p.places, p.equipment.check_in)
+        for p in sorted(reservation.pieces, key=lambda p: p.equipment_id)
+    ]
+
+
+def _change(reservation: Reservation, change: Change) -> ChangeView:
+    known = {p.equipment_id: p.equipment for p in reservation.pieces}
+    return ChangeView(
+        id=change.id,
+        kind=change.kind,
+        proposed_by=change.proposed_by.name,
+        start=change.starts_at,
+        end=change.ends_at,
+        equipment=[
+            PieceView(p["slug"], known[p["equipment_id"]].name if p["equipment_id"] in known else {},
+                      p["places"])
+            for p in change.pieces
+        ],
+        created_at=change.created_at,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Page:
+    """``next`` is the cursor of the following page; None at the end."""
+
+    items: Sequence[ReservationView]
+    next: tuple[datetime, int] | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which reservations: those that touch ``[start, end)``; every None matches all."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    facility: str | None = None
+    equipment: tuple[str, ...] = ()
+    environment: str | None = None
+    status: tuple[str, ...] = ()
+    mine: bool = False
+    newest_first: bool = False
+    after: tuple[datetime, int] | None = None
+    limit: int = 100
+
+
+def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
+    """A page of what the viewer sees in full, by start; at most ``limit`` of them.
+
+    The cursor is the last row's start and id: what is added meanwhile neither repeats nor hides a row.
+    """
+    order = (Reservation.starts_at, Reservation.id)
+    query = select(Reservation).where(in_scope(scope_of(viewer))).options(*loading())
+    if wanted.start is not None:
+        query = query.where(Reservation.occupied_until > wanted.start)
+    if wanted.end is not None:
+        query = query.where(Reservation.occupied_from < wanted.end)
+    if wanted.facility is not None:
+        query = query.where(Reservation.facility.has(Facility.slug == wanted.facility))
+    if wanted.equipment:
+        query = query.where(Reservation.pieces.any(Piece.equipment.has(Equipment.slug.in_(wanted.equipment))))
+    if wanted.environment is not None:
+        query = query.where(
+            Reservation.environment_version.has(
+                EnvironmentVersion.environment.has(Environment.slug == wanted.environment)
+            )
+        )
+    if wanted.status:
+        query = query.where(Reservation.status.in_(wanted.status))
+    if wanted.mine:
+        query = query.where(
+            or_(
+                Reservation.holder_id == viewer.id,
+                Reservation.participants.any(Participant.user_id == viewer.id),
+            )
+        )
+    if wanted.after is not None:
+        row = tuple_(*order)
+        after = tuple_(literal(wanted.after[0], Instant()), literal(wanted.after[1]))
+        query = query.where(row < after if wanted.newest_first else row > after)
+    query = query.order_by(*(c.desc() if wanted.newest_first else c for c in order))
+    rows = session.scalars(query.limit(wanted.limit + 1)).all()
+    more = len(rows) > wanted.limit
+    rows = rows[: wanted.limit]
+    return Page(
+        [summary_of(row, viewer=viewer) for row in rows],
+        (rows[-1].starts_at, rows[-1].id) if more else None,
+    )

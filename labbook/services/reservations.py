@@ -1,0 +1,400 @@
+"""Requesting reservations: everything checked, then everything written, or nothing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labbook.domain import policy
+from labbook.domain.access import Viewer
+from labbook.domain.errors import Conflict, Forbidden, Problem, Refused
+from labbook.domain.interval import Interval
+from labbook.domain.policy import Facts, Phase
+from labbook.domain.reservation import BLOCKING, Clock, Status, next_step
+from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT, text_problems
+from labbook.models import (
+    Allocation,
+    IdempotencyKey,
+    Participant,
+    Piece,
+    Reservation,
+)
+from labbook.models.project import ACTIVITIES
+from labbook.services import environments, facts, journal, people, transaction
+from labbook.services.commands import RequestReservation, Wanted
+from labbook.services.facts import Plan
+from labbook.services.occupancy import DrawSpan, draw, occupy
+from labbook.services.reservation_views import ReservationView, view_of
+
+PIECES_LIMIT = 50
+_YEARS = (1990, 2190)
+
+
+def request(
+    session: Session, command: RequestReservation, *, actor: Viewer, now: datetime
+) -> ReservationView:
+    """Request (and, where the equipment approves automatically, approve) a reservation.
+
+    Raises ``Refused`` with every problem and conflict, ``Forbidden`` for a block by somebody who is not
+    staff there. With ``dry_run`` the answer is what would be, and nothing is kept.
+    """
+    if command.use_now:
+        length = command.end - command.start
+        command = replace(command, start=now, end=now + length)
+
+    def work() -> ReservationView:
+        return _request(session, command, actor, now)
+
+    return transaction.rehearse(session, work) if command.dry_run else transaction.write(session, work)
+
+
+def _request(session: Session, command: RequestReservation, actor: Viewer, now: datetime) -> ReservationView:
+    repeated = _repeated(session, command, actor)
+    if repeated is not None:
+        return view_of(session, repeated, viewer=actor)
+    problems = written_problems(command.title, command.notes, command.reason)
+    problems += when_problems(command.start, command.end, command.expected_end)
+    if command.activity is not None and command.activity not in ACTIVITIES:
+        problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
+    when_is_sound = not any(p.field in ("start", "end") for p in problems)
+    recipe, wanted = environments.pieces_for(session, command, problems, search=when_is_sound)
+    pieces = facts.load_equipment(session, wanted, lock=True)
+    problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(command.equipment, pieces, recipe)
+    if not pieces:
+        raise Refused(problems)
+    if len({equipment.facility_id for equipment, _ in pieces}) > 1:
+        raise Refused([*problems, Problem("several_facilities", "equipment")])
+    facility_id = pieces[0][0].facility_id
+    if command.kind == "block" and not actor.is_staff_of(facility_id):
+        raise Forbidden("block")
+    named = people.resolve(
+        session,
+        actor=actor,
+        facility_id=facility_id,
+        holder=command.holder,
+        participants=command.participants,
+        project=command.project,
+    )
+    problems += named.problems
+    if not when_is_sound or named.holder is None:
+        raise Refused(problems)
+    plan = Plan(pieces, Interval(command.start, command.end), recipe)
+    checked = check_plan(
+        session,
+        plan,
+        Asking(
+            actor=actor,
+            holder_id=named.holder.id,
+            organisation=facts.organisation_facts(named.holder.organisation),
+            now=now,
+            override=command.override,
+            is_block=command.kind == "block",
+            use_now=command.use_now,
+        ),
+    )
+    if command.override and checked.may_override and not command.reason.strip():
+        problems.append(Problem("reason_missing", "reason"))
+    refuse_if_any([*problems, *checked.problems], checked.placing.conflicts, checked.overridden)
+    reservation = _build(command, actor, now, plan, named, checked)
+    session.add(reservation)
+    session.flush()
+    occupy(session, reservation, checked.placing.placements, now=now)
+    draw(session, reservation, checked.draws)
+    _tell(session, reservation, command, actor, now, automatic=reservation.status != Status.REQUESTED)
+    if command.idempotency_key:
+        session.add(
+            IdempotencyKey(
+                user_id=actor.id,
+                key=command.idempotency_key,
+                fingerprint=command.fingerprint,
+                reservation_id=reservation.id,
+                created_at=now,
+            )
+        )
+    session.flush()
+    return view_of(session, reservation, viewer=actor, problems=checked.problems)
+
+
+def _repeated(session: Session, command: RequestReservation, actor: Viewer) -> Reservation | None:
+    """What the same key made before; a key that stood for something else is refused."""
+    if not command.idempotency_key or command.dry_run:
+        return None
+    kept = session.scalar(
+        select(IdempotencyKey).where(
+            IdempotencyKey.user_id == actor.id, IdempotencyKey.key == command.idempotency_key
+        )
+    )
+    if kept is None:
+        return None
+    if kept.fingerprint != command.fingerprint:
+        raise Refused([Problem("idempotency_key_reused", "Idempotency-Key")])
+    return session.get(Reservation, kept.reservation_id)
+
+
+def written_problems(title: str | None, notes: str | None, reason: str = "") -> list[Problem]:
+    """What is wrong with the words; None is not looked at."""
+    problems = []
+    if title is not None:
+        problems += text_problems(title, "title", limit=TITLE_LIMIT, required=True)
+    if notes is not None:
+        problems += text_problems(notes, "notes", limit=NOTES_LIMIT, lines=True)
+    return problems + text_problems(reason, "reason", limit=NOTES_LIMIT, lines=True)
+
+
+def when_problems(start: datetime, end: datetime, expected_end: datetime | None = None) -> list[Problem]:
+    problems = [
+        Problem("out_of_range", name)
+        for name, at in (("start", start), ("end", end))
+        if not _YEARS[0] <= at.year < _YEARS[1]
+    ]
+    if end <= start:
+        problems.append(Problem("end_before_start", "end", params={"start": start, "end": end}))
+    elif expected_end is not None and not start < expected_end <= end:
+        problems.append(Problem("expected_end_outside", "expected_end"))
+    return problems
+
+
+def pieces_problems(
+    wanted: Sequence[Wanted], found: Sequence[object], recipe: object | None = None
+) -> list[Problem]:
+    problems = []
+    if not wanted and recipe is None:
+        problems.append(Problem("missing", "equipment"))
+    if len(wanted) > PIECES_LIMIT:
+        problems.append(Problem("too_many_pieces", "equipment", params={"limit": PIECES_LIMIT}))
+    return problems
+
+
+@dataclass(frozen=True)
+class Asking:
+    """In whose name and how freely a plan is checked. ``reservation_id``: whose own rows do not count."""
+
+    actor: Viewer
+    holder_id: int
+    organisation: policy.OrganisationFacts
+    now: datetime
+    override: tuple[str, ...] = ()
+    is_block: bool = False
+    use_now: bool = False
+    reservation_id: int | None = None
+    keep_start: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    problems: list[Problem]
+    placing: facts.Placing
+    draws: list[DrawSpan]
+    overridden: frozenset[str]
+    may_override: bool
+    enter_past: bool
+
+
+def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
+    """Ask every rule of the request phase, and look for room. Takes the utilities' locks."""
+    manages = asking.actor.manages(plan.facility.id)
+    # Nobody sets a rule aside for themselves, not even where they are the only manager.
+    may_override = manages and asking.holder_id != asking.actor.id
+    overridden = frozenset(asking.override) if may_override else frozenset()
+    spans, utilities = facts.draws_of(session, plan)
+    own = asking.reservation_id
+    placing = facts.place(session, plan, apart_from=own, prefer=_own_places(session, own))
+    problems = policy.check(
+        Facts(
+            now=asking.now,
+            use=plan.use,
+            occupied=plan.occupied,
+            pieces=plan.facts,
+            hours=facts.hours_of(session, plan.facility, plan.occupied),
+            organisation=asking.organisation,
+            qualified=facts.qualifications_of(session, asking.holder_id, plan),
+            budgets=facts.budgets(session, plan, spans, utilities, apart_from=own),
+            free_of_grid=manages or asking.use_now or asking.is_block,
+            enter_past=manages or asking.keep_start,
+            is_block=asking.is_block,
+            ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),
+        ),
+        Phase.REQUEST,
+    )
+    return Checked(problems, placing, spans, overridden, may_override, enter_past=manages)
+
+
+def _own_places(session: Session, reservation_id: int | None) -> list[int]:
+    if reservation_id is None:
+        return []
+    return list(
+        session.scalars(
+            select(Allocation.place_id).where(Allocation.reservation_id == reservation_id).distinct()
+        )
+    )
+
+
+def refuse_if_any(
+    problems: Sequence[Problem], conflicts: Sequence[Conflict], overridden: frozenset[str] = frozenset()
+) -> None:
+    """Raise ``Refused`` with everything, warnings included, when something blocks."""
+    if policy.blocking(problems, overridden):
+        raise Refused([p for p in problems if not (p.overridable and p.code in overridden)], conflicts)
+    if conflicts:
+        raise Refused((), conflicts)
+
+
+def _build(
+    command: RequestReservation,
+    actor: Viewer,
+    now: datetime,
+    plan: Plan,
+    named: people.Party,
+    checked: Checked,
+) -> Reservation:
+    holder = named.holder
+    assert holder is not None
+    is_block = command.kind == "block"
+    guarded = [p for p in plan.facts if p.check_in == "required" and not is_block]
+    activity = command.activity or (named.project.activity if named.project else None)
+    reservation = Reservation(
+        public_id=secrets.token_hex(8),
+        facility_id=plan.facility.id,
+        kind=command.kind,
+        status=_first_status(command, plan, now),
+        title=command.title.strip(),
+        notes=command.notes,
+        starts_at=plan.use.start,
+        ends_at=plan.use.end,
+        occupied_from=plan.occupied.start,
+        occupied_until=plan.occupied.end,
+        expected_end=command.expected_end,
+        project_id=named.project.id if named.project else None,
+        activity=activity or ("maintenance" if is_block else "research"),
+        organisation_id=holder.organisation_id,
+        holder_id=holder.id,
+        requested_by_id=actor.id,
+        environment_version_id=plan.environment.id if plan.environment else None,
+        traceable=command.traceable,
+        check_in="required" if guarded else "none",
+        grace=min((int(p.policy.grace.total_seconds()) for p in guarded), default=0),
+        overridden=sorted(checked.overridden),
+        decide_by=facts.decide_by(plan, now),
+        created_at=now,
+        changed_at=now,
+        revision=1,
+        pieces=[Piece(equipment_id=equipment.id, places=count) for equipment, count in plan.pieces],
+        participants=[Participant(user_id=user.id) for user in named.participants],
+    )
+    _stamp(reservation, actor, now)
+    refresh_due(reservation)
+    return reservation
+
+
+def _first_status(command: RequestReservation, plan: Plan, now: datetime) -> Status:
+    """What a new reservation is at once: entered afterwards it has happened, on trust of a manager."""
+    if plan.use.end <= now:
+        return Status.COMPLETED
+    if plan.use.start < now or command.use_now:
+        return Status.IN_USE
+    if command.kind == "booking" and policy.needs_manager(plan.facts):
+        return Status.REQUESTED
+    return Status.APPROVED
+
+
+def _stamp(reservation: Reservation, actor: Viewer, now: datetime) -> None:
+    if reservation.status == Status.REQUESTED:
+        return
+    reservation.approved_at = now
+    if reservation.status in (Status.IN_USE, Status.COMPLETED):
+        reservation.checked_in_at = reservation.starts_at
+    if reservation.status == Status.COMPLETED:
+        reservation.ended_at = reservation.checked_out_at = reservation.ends_at
+
+
+def refresh_due(reservation: Reservation) -> None:
+    """Derive when the scheduler must act next from what the row now says."""
+    step = next_step(clock_of(reservation))
+    reservation.due_at = None if step is None else step[1]
+    reservation.due_attempts, reservation.due_error = 0, None
+
+
+def clock_of(reservation: Reservation) -> Clock:
+    return Clock(
+        status=Status(reservation.status),
+        starts_at=reservation.starts_at,
+        ends_at=reservation.ends_at,
+        occupied_from=reservation.occupied_from,
+        occupied_until=reservation.occupied_until,
+        check_in=reservation.check_in,
+        grace=timedelta(seconds=reservation.grace),
+        decide_by=reservation.decide_by,
+        flagged=reservation.flagged_at is not None,
+        overrun=reservation.overrun_since is not None,
+    )
+
+
+def _tell(
+    session: Session,
+    reservation: Reservation,
+    command: RequestReservation,
+    actor: Viewer,
+    now: datetime,
+    *,
+    automatic: bool,
+) -> None:
+    """History from the request on, and a message to whoever must know."""
+    journal.record(
+        session,
+        reservation,
+        "request",
+        actor=actor,
+        now=now,
+        new={
+            "status": Status.REQUESTED,
+            "start": reservation.starts_at,
+            "end": reservation.ends_at,
+            "equipment": [[piece.equipment_id, piece.places] for piece in reservation.pieces],
+            "overridden": reservation.overridden,
+        },
+        reason=command.reason,
+    )
+    if automatic:
+        rule = "automatic"
+        if command.kind == "block":
+            rule = "staff_block"
+        elif reservation.starts_at < now:
+            rule = "entered_afterwards"
+        steps = {
+            Status.APPROVED: ["approve"],
+            Status.IN_USE: ["approve", "check_in"],
+            Status.COMPLETED: ["approve", "check_in", "check_out"],
+        }[Status(reservation.status)]
+        told = {"approve": Status.APPROVED, "check_in": Status.IN_USE, "check_out": Status.COMPLETED}
+        before = Status.REQUESTED
+        for step in steps:
+            journal.record(
+                session,
+                reservation,
+                step,
+                actor=None,
+                now=now,
+                rule=rule,
+                old={"status": before},
+                new={"status": told[step]},
+            )
+            before = told[step]
+    elif reservation.status in BLOCKING:
+        journal.post(
+            session,
+            "requested",
+            journal.managers_of(session, reservation.facility_id),
+            now=now,
+            reservation=reservation,
+            apart_from=actor.id,
+        )
+    if reservation.kind == "booking":
+        journal.post(
+            session, "booked_for_you", [reservation.holder_id], now=now, reservation=reservation,
+            apart_from=actor.id,
+        )  # fmt: skip
