@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 NAMING = {
@@ -58,10 +58,13 @@ Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy, never changed
-        datetime: Instant(),
-        dict[str, Any]: JSON(),
-        dict[str, str]: JSON(),
-        list[str]: JSON(),
-    }
+    # A registry rather than ``type_annotation_map`` here: Flask-SQLAlchemy copies the class's attributes.
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            datetime: Instant(),
+            dict[str, Any]: JSON(),
+            dict[str, str]: JSON(),
+            list[str]: JSON(),
+        },
+    )

@@ -92,7 +92,7 @@ def _candidates(session: Session, facility_id: int) -> list[Candidate]:
     )
     return [
         Candidate(slug, category, places, capabilities, meets=offers)
-        for slug, category, places, capabilities in rows.tuples()
+        for slug, category, places, capabilities in rows
     ]
 
 

@@ -168,7 +168,7 @@ def qualifications_of(session: Session, user_id: int, plan: Plan) -> Mapping[str
         .join(Qualification, Qualification.kind_id == QualificationKind.id)
         .where(Qualification.user_id == user_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 @dataclass(frozen=True)

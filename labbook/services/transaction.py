@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.errors import Problem, Refused, StorageBusy, StorageUnwritable
 from labbook.models import ChangeCounter, guards
+from labbook.models.engine import WRITE_OPTION
 
 T = TypeVar("T")
 
 ATTEMPTS = 4
-WRITE_OPTION = "labbook_write"
+
 _TOUCHED = "labbook_touched_facilities"
 _DEADLOCK, _SERIALIZATION, _LOCK_TIMEOUT = "40P01", "40001", "55P03"
 _UNWRITABLE = ("53100", "25006")  # disk full, read-only transaction

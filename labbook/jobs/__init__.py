@@ -1,0 +1,1 @@
+"""The timetable, APScheduler's wiring, and thin tasks."""
