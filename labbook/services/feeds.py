@@ -1,0 +1,255 @@
+"""Calendar subscriptions: made, listed and revoked by their holder, and read by whoever has the address."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, String, bindparam, cast, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from labbook.domain.access import Role, Viewer
+from labbook.domain.errors import NotFound, Problem, Refused, StorageTrouble
+from labbook.domain.words import text_problems
+from labbook.formats.icalendar import render_calendar
+from labbook.models import (
+    ChangeCounter,
+    Environment,
+    Equipment,
+    Facility,
+    Feed,
+    Project,
+    ProjectMember,
+    StaffMembership,
+    User,
+)
+from labbook.services import feed_entries, transaction
+from labbook.services.feed_cache import FeedCache, RenderedFeed
+
+NAME_LIMIT = 100
+LAST_USED_EVERY = timedelta(minutes=5)
+
+_NAMED = {"equipment": Equipment, "environment": Environment, "facility": Facility}
+_rendered = FeedCache()
+
+
+@dataclass(frozen=True)
+class CreateFeed:
+    """``scope``: ``mine``, ``organisation``, ``project:SLUG``, ``equipment:SLUG``, ``environment:SLUG``,
+    ``facility:SLUG`` or ``approvals``. ``reference_only`` leaves out titles and whatever else was written.
+    """
+
+    scope: str
+    name: str = ""
+    reference_only: bool = False
+
+
+@dataclass(frozen=True)
+class FeedView:
+    id: int
+    scope: str
+    name: str
+    reference_only: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CreatedFeed:
+    """``secret`` is shown this once; only its hash is kept."""
+
+    feed: FeedView
+    secret: str
+
+
+def create(session: Session, command: CreateFeed, *, actor: Viewer, now: datetime) -> CreatedFeed:
+    """Raises ``Refused`` for a scope that doesn't exist or isn't the actor's."""
+    secret = secrets.token_urlsafe(32)
+
+    def work() -> CreatedFeed:
+        target_id = _target(session, command.scope, actor)
+        if problems := text_problems(command.name, "name", limit=NAME_LIMIT):
+            raise Refused(problems)
+        feed = Feed(
+            user_id=actor.id,
+            name=command.name,
+            scope=command.scope,
+            target_id=target_id,
+            secret_hash=_hash(secret),
+            reference_only=command.reference_only,
+            created_at=now,
+        )
+        session.add(feed)
+        session.flush()
+        return CreatedFeed(_view(feed), secret)
+
+    return transaction.write(session, work)
+
+
+def list_own(session: Session, *, viewer: Viewer) -> list[FeedView]:
+    """The viewer's feeds that aren't revoked, oldest first."""
+    query = select(Feed).where(Feed.user_id == viewer.id, Feed.revoked_at.is_(None)).order_by(Feed.id)
+    return [_view(feed) for feed in session.scalars(query)]
+
+
+def revoke(session: Session, feed_id: int, *, actor: Viewer, now: datetime) -> None:
+    """One of the actor's own; ``NotFound`` for anybody else's, and for one already revoked."""
+    _revoke(session, Feed.id == feed_id, Feed.user_id == actor.id, now=now)
+
+
+def revoke_address(session: Session, secret: str, *, now: datetime) -> None:
+    """Whoever holds the address may end it."""
+    _revoke(session, Feed.secret_hash == _hash(secret), now=now)
+
+
+def _revoke(session: Session, *which: Any, now: datetime) -> None:
+    def work() -> None:
+        done = session.execute(
+            update(Feed)
+            .where(*which, Feed.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(Feed.id)
+            .execution_options(synchronize_session=False)
+        )
+        if done.first() is None:
+            raise NotFound("feed")
+
+    transaction.write(session, work)
+
+
+def _target(session: Session, scope: str, actor: Viewer) -> int | None:
+    """The id of what the scope names, once it is clear that the actor may subscribe to it."""
+    kind, colon, slug = scope.partition(":")
+    if scope in ("mine", "organisation"):
+        return None
+    if scope == "approvals":
+        if actor.role not in (Role.MANAGER, Role.ADMIN):
+            raise Refused([Problem("feed_scope_not_yours", "scope", params={"scope": scope})])
+        return None
+    found = None
+    if colon and kind == "project":
+        found = session.scalar(select(Project.id).where(Project.slug == slug, *_mine(actor)))
+    elif colon and kind in _NAMED:
+        noun: Any = _NAMED[kind]
+        found = session.scalar(select(noun.id).where(noun.slug == slug))
+    else:
+        raise Refused([Problem("unknown_feed_scope", "scope", params={"scope": scope})])
+    if found is None:
+        # The same answer for a project that doesn't exist and for one that isn't the actor's.
+        raise Refused([Problem(f"unknown_{kind}", "scope", params={kind: slug})])
+    return int(found)
+
+
+def _mine(actor: Viewer) -> list[Any]:
+    """Projects that the actor may know of: their organisation's and those they are a member of."""
+    if actor.is_admin:
+        return []
+    return [or_(Project.organisation_id == actor.organisation_id, Project.id.in_(sorted(actor.project_ids)))]
+
+
+def _view(feed: Feed) -> FeedView:
+    return FeedView(feed.id, feed.scope, feed.name, feed.reference_only, feed.created_at, feed.last_used_at)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def _joined(ids: Any) -> Any:
+    return func.aggregate_strings(cast(ids, String), ",")
+
+
+# Everything that an unchanged feed needs, in one query. The counters only ever grow, so that their sum
+# stands still exactly when all of them do.
+_STAMP = (
+    select(
+        Feed.id,
+        Feed.scope,
+        Feed.target_id,
+        Feed.reference_only,
+        Feed.last_used_at,
+        User.id.label("user_id"),
+        User.name,
+        User.email,
+        User.organisation_id,
+        User.role,
+        User.locale,
+        select(_joined(ProjectMember.project_id))
+        .where(ProjectMember.user_id == User.id)
+        .scalar_subquery()
+        .label("projects"),
+        select(_joined(StaffMembership.facility_id))
+        .where(StaffMembership.user_id == User.id)
+        .scalar_subquery()
+        .label("facilities"),
+        select(func.coalesce(func.sum(ChangeCounter.number), 0)).scalar_subquery().label("changes"),
+    )
+    .join(User, Feed.user_id == User.id)
+    .where(Feed.secret_hash == bindparam("secret_hash"), Feed.revoked_at.is_(None), User.active)
+)
+
+
+def read(session: Session, secret: str, *, now: datetime, base_url: str) -> RenderedFeed:
+    """The calendar behind an address; ``NotFound`` when it is unknown, revoked or of somebody deactivated.
+
+    As long as nothing in the facilities' calendars changed it costs one query. What no counter counts
+    (the name of a project or of a person) shows within the hour.
+    """
+    secret_hash = _hash(secret)
+    row = session.execute(_STAMP, {"secret_hash": secret_hash}).one_or_none()
+    if row is None:
+        raise NotFound("feed")
+    subscription = _subscription(row, base_url)
+    stamp: Hashable = (subscription, int(row.changes), now.replace(minute=0, second=0, microsecond=0))
+    rendered = _rendered.get(secret_hash)
+    if rendered is None or rendered.stamp != stamp:
+        head, entries = feed_entries.load(session, subscription, now)
+        rendered = _rendered.put(secret_hash, render_calendar(head, entries), stamp, now)
+    _note_use(session, row.id, row.last_used_at, now)
+    return rendered
+
+
+def _subscription(row: Row[*tuple[Any, ...]], base_url: str) -> feed_entries.Subscription:
+    viewer = Viewer(
+        id=row.user_id,
+        name=row.name,
+        email=row.email,
+        organisation_id=row.organisation_id,
+        role=Role(row.role),
+        facility_ids=_ids(row.facilities),
+        project_ids=_ids(row.projects),
+        locale=row.locale,
+        scope="read",
+    )
+    kind = row.scope.partition(":")[0]
+    return feed_entries.Subscription(viewer, kind, row.target_id, row.reference_only, base_url)
+
+
+def _ids(joined: str | None) -> frozenset[int]:
+    return frozenset(int(id_) for id_ in joined.split(",")) if joined else frozenset()
+
+
+def _note_use(session: Session, feed_id: int, last_used_at: datetime | None, now: datetime) -> None:
+    """At most every few minutes, so that reading doesn't write; and reading succeeds where it can't."""
+    if last_used_at is not None and now - last_used_at < LAST_USED_EVERY:
+        return
+
+    def work() -> None:
+        session.execute(
+            update(Feed)
+            .where(Feed.id == feed_id)
+            .values(last_used_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+    try:
+        transaction.write(session, work)
+    except StorageTrouble:
+        return
