@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from labbook import api, cli, feeds, web
+from labbook import api, cli, feeds, logs, web
 from labbook.config import Settings, load
 from labbook.extensions import babel, csrf, db, limiter, login, migrate
 from labbook.models.engine import prepare_engine
@@ -34,6 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     _configure(app, settings)
     _bind_extensions(app)
+    if not settings.testing:
+        logs.install(app)
     for channel in (web, api, feeds):
         channel.register(app)
     cli.register(app)

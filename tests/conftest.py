@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,7 @@ from labbook.extensions import db
 from labbook.models.engine import prepare_engine
 from tests.cast import Cast, make_cast
 from tests.databases import ENGINES, Databases, settings_for
+from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +67,56 @@ def app_cast(app: Flask) -> Cast:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def live_server(app: Flask, database_url: str, app_cast: Cast, tmp_path: Path) -> Iterator[Server]:
+    """The real server over the test's database, with the cast in it."""
+    with serving(database_url, tmp_path / "live") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium_browser() -> Iterator[Browser]:
+    found = chromium()
+    if found is None:
+        pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser(chromium_browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile of a real browser, in the lab's zone, at the size of a desk's screen."""
+    context = chromium_browser.new_context(
+        viewport={"width": 1400, "height": 900}, timezone_id="Europe/Copenhagen", locale="en-GB"
+    )
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+_CI = os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """On a gate nothing may be skipped: what could not run has not passed."""
+    report = yield
+    if _CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what could not run here, and what would make it run."""
+    reasons = {
+        str(r.longrepr[-1]) for r in terminalreporter.getreports("skipped") if isinstance(r.longrepr, tuple)
+    }
+    for reason in sorted(reasons):
+        terminalreporter.write_line(f"could not run here: {reason}")

@@ -2,6 +2,8 @@
 
 from flask import Flask
 
+from labbook.web import operations
+
 
 def chosen_locale() -> str:
     """The language of the page; English until another is complete."""
@@ -10,3 +12,4 @@ def chosen_locale() -> str:
 
 def register(app: Flask) -> None:
     """Hang the blueprints onto the app."""
+    operations.register(app)

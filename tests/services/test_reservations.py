@@ -19,7 +19,7 @@ from tests.cast import NOW, Cast, at
 def wish(
     *slugs: str, start: str = "2026-03-24 10:00", end: str = "2026-03-24 12:00", **more: object
 ) -> RequestReservation:
-    equipment = tuple(Wanted(*s.split(":")[:1], int((s.split(":") + ["1"])[1])) for s in slugs)
+    equipment = tuple(Wanted(s.partition(":")[0], int(s.partition(":")[2] or 1)) for s in slugs)
     return RequestReservation(equipment=equipment, start=at(start), end=at(end), title="A test", **more)  # type: ignore[arg-type]
 
 
@@ -106,8 +106,13 @@ def test_every_problem_is_returned_at_once(session: Session, cast: Cast) -> None
             now=NOW,
         )
     assert codes(refused) == {
-        "text_too_long", "control_characters", "unknown_equipment", "unknown_project", "unknown_participant", "off_grid",
-    }  # fmt: skip
+        "text_too_long",
+        "control_characters",
+        "unknown_equipment",
+        "unknown_project",
+        "unknown_participant",
+        "off_grid",
+    }
     assert refused.value.conflicts
 
 
