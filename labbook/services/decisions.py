@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -18,10 +18,10 @@ from labbook.models import Message, Remark, Reservation, User
 from labbook.services import changes, facts, journal, people, transaction
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.facts import Plan
-from labbook.services.occupancy import cut
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, view_of
 from labbook.services.reservations import refuse_if_any, written_problems
+from labbook.services.steps import advance
 
 CAUSES = ("user", "lab", "fault")
 
@@ -47,7 +47,7 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
         changes.lapse(session, reservation, now)
         reservation.overridden = sorted(overridden)
         reservation.approved_at, reservation.approved_by_id = now, actor.id
-        _advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason)
         _post(
             session, "approved", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
         )
@@ -70,8 +70,7 @@ def decline(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
         if not command.reason.strip():
             problems.append(Problem("reason_missing", "reason"))
         refuse_if_any(problems, ())
-        changes.lapse(session, reservation, now)
-        _advance(session, reservation, Action.DECLINE, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.DECLINE, actor=actor, now=now, reason=command.reason)
         _post(
             session, "declined", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
         )
@@ -94,9 +93,8 @@ def cancel(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
         elif cause != "user" and not staff:
             problems.append(Problem("cause_is_staffs", "cause", params={"cause": cause}))
         refuse_if_any(problems, ())
-        changes.lapse(session, reservation, now)
         reservation.cancel_cause = cause
-        _advance(
+        advance(
             session,
             reservation,
             Action.CANCEL,
@@ -138,7 +136,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         if step.occupation is Occupation.RETAKE:
             _retake(session, reservation, now)
         reservation.checked_in_at = now
-        _advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason)
         return view_of(session, reservation, viewer=actor, problems=problems)
 
     return transaction.write(session, work)
@@ -151,7 +149,7 @@ def check_out(session: Session, command: Decide, *, actor: Viewer, now: datetime
         reservation = _opened(session, command, Action.CHECK_OUT, actor)
         transition(Action.CHECK_OUT, Status(reservation.status))
         reservation.checked_out_at = now
-        _advance(session, reservation, Action.CHECK_OUT, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.CHECK_OUT, actor=actor, now=now, reason=command.reason)
         return view_of(session, reservation, viewer=actor)
 
     return transaction.write(session, work)
@@ -166,7 +164,7 @@ def abort(session: Session, command: Decide, *, actor: Viewer, now: datetime) ->
         if not command.reason.strip():
             problems.append(Problem("reason_missing", "reason"))
         refuse_if_any(problems, ())
-        _advance(session, reservation, Action.ABORT, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.ABORT, actor=actor, now=now, reason=command.reason)
         _post(
             session, "aborted", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
         )
@@ -295,42 +293,6 @@ def _opened(
         revision=command.revision,
         lock_equipment=lock_equipment or action is Action.APPROVE,
     )
-
-
-def _advance(
-    session: Session,
-    reservation: Reservation,
-    action: Action,
-    *,
-    actor: Viewer,
-    now: datetime,
-    reason: str = "",
-    new: dict[str, object] | None = None,
-) -> None:
-    step = transition(action, Status(reservation.status))
-    if step.occupation is Occupation.CUT:
-        end_now(reservation, now)
-    reservation.status = step.target
-    changed(reservation, now)
-    session.flush()
-    journal.record(
-        session,
-        reservation,
-        action,
-        actor=actor,
-        now=now,
-        old={"status": step.source},
-        new={"status": step.target, **(new or {})},
-        reason=reason,
-    )
-
-
-def end_now(reservation: Reservation, now: datetime) -> None:
-    """Give back what is left of the slot."""
-    cut(reservation, now)
-    reservation.ended_at = now
-    least = reservation.occupied_from + timedelta(seconds=1)
-    reservation.occupied_until = min(reservation.occupied_until, max(now, least))
 
 
 def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
