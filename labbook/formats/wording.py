@@ -1,0 +1,156 @@
+"""Problems as sentences in the reader's language.
+
+``SENTENCES`` has one for every code that the domain and the services use (a test proves it). A new code
+gets its sentence here; ``{name}`` stands for the problem's parameter of that name.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from babel.units import format_unit
+
+TRANSLATIONS = Path(__file__).resolve().parent.parent / "translations"
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that extraction knows
+    """Marks a message for translation where it stands."""
+    return message
+
+
+SENTENCES: Mapping[str, str] = {
+    # equipment
+    "out_of_service": N_("{equipment} is out of service."),
+    "retired": N_("{equipment} is no longer in use."),
+    "too_many_places": N_("{equipment} has {places} places; {wanted} were asked for."),
+    "unknown_equipment": N_("There is no equipment “{equipment}”."),
+    "several_facilities": N_("All equipment of a reservation must be in the same facility."),
+    "too_many_pieces": N_("A reservation takes at most {limit} pieces of equipment."),
+    "calibration_ends": N_("The calibration of {equipment} holds until {due} only."),
+    "calibration_lapsed": N_("The calibration of {equipment} ran out on {due}."),
+    # environments
+    "unknown_environment": N_("There is no test environment “{environment}”."),
+    "environment_mismatch": N_("This equipment does not fit what {environment} needs."),
+    "environment_unmet": N_("No equipment in service meets what {environment} needs."),
+    "other_ambient": N_("{equipment} runs another ambient profile at that time."),
+    # time
+    "in_the_past": N_("The start lies in the past."),
+    "lead_time": N_("{equipment} must be booked {lead} ahead; the earliest start is {earliest}."),
+    "beyond_horizon": N_("{equipment} can be booked {horizon} ahead at most."),
+    "too_short": N_("{equipment} is booked for {shortest} at least."),
+    "too_long": N_("{equipment} is booked for {longest} at most."),
+    "off_grid": N_("{equipment} is booked in steps of {grid}."),
+    "unstaffed": N_("{equipment} is used, set up and taken down only while the laboratory is staffed."),
+    "shutdown": N_("The facility is shut down from {start} to {end}."),
+    "out_of_range": N_("That date is out of range."),
+    "end_before_start": N_("The end must be after the start."),
+    "expected_end_outside": N_("The expected end must lie within the reservation."),
+    "naive_time": N_("Say which zone this time is in: add Z or an offset such as +01:00."),
+    "not_an_instant": N_("Write date and time as in 2026-03-24T10:00:00+01:00."),
+    "period_too_long": N_("At most {days} days can be asked for at once."),
+    "taken_meanwhile": N_("Somebody else was faster. Please look again and try once more."),
+    "already_begun": N_("The reservation has begun; this can no longer be changed."),
+    "not_longer": N_("An extension must end after {end}."),
+    "too_early": N_("Checking in is possible from {earliest}."),
+    "too_late": N_("The reservation ended at {end}."),
+    # people, projects, organisations
+    "organisation_until": N_("Your organisation may book until {until}."),
+    "organisation_category": N_("Your organisation may not book {equipment} (category {category})."),
+    "qualification_missing": N_("The qualification “{qualification}” is needed."),
+    "qualification_ends": N_("The qualification “{qualification}” runs out on {until}."),
+    "unknown_user": N_("There is nobody with the address {user} whom you may name."),
+    "unknown_participant": N_("{user} is not somebody who could see this reservation."),
+    "unknown_project": N_("There is no project “{project}” that you may use."),
+    "project_closed": N_("The project “{project}” is closed."),
+    "unknown_activity": N_("There is no activity kind “{activity}”."),
+    "unknown_organisation": N_("There is no organisation “{organisation}”."),
+    "unknown_facility": N_("There is no facility “{facility}”."),
+    # utilities
+    "over_budget": N_("{utility} would carry {peak} {unit} at {at}; it has {capacity} {unit}."),
+    # words
+    "missing": N_("This is needed."),
+    "text_too_long": N_("At most {limit} characters; there are {length}."),
+    "control_characters": N_("Control characters and broken characters are not allowed here."),
+    # steps
+    "reason_missing": N_("Please give a reason."),
+    "unknown_cause": N_("There is no cause “{cause}”."),
+    "cause_is_staffs": N_("Only the laboratory's staff may name that cause."),
+    "idempotency_key_reused": N_("This Idempotency-Key was used for something else."),
+    "idempotency_key_malformed": N_("An Idempotency-Key has 1 to 255 printable characters."),
+    # feeds
+    "unknown_feed_scope": N_("There is no feed “{scope}”."),
+    "feed_scope_not_yours": N_("The feed “{scope}” is for managers."),
+    # what a request's body or query looks like
+    "unknown_field": N_("There is no such field here."),
+    "not_available": N_("This is not available yet."),
+    "wrong_type": N_("This must be {expected}."),
+    "not_one_of": N_("This must be one of: {choices}."),
+    "out_of_bounds": N_("This must be between {low} and {high}."),
+    "too_many": N_("At most {limit} of these."),
+    "repeated": N_("This was given more than once."),
+    "malformed_cursor": N_("Not a cursor that this service gave out."),
+    "malformed_capability": N_("Write a capability as name:quantity, as in dc_voltage:800V."),
+}
+
+TYPES: Mapping[str, str] = {
+    "text": N_("a text"),
+    "whole_number": N_("a whole number"),
+    "truth": N_("true or false"),
+    "list": N_("a list"),
+    "object": N_("an object"),
+}
+
+
+def sentence(code: str, params: Mapping[str, Any], locale: str = "en", zone: tzinfo = UTC) -> str:
+    """The problem ``code`` as a sentence. Instants are written on the wall clock of ``zone``."""
+    message = translated(SENTENCES[code], locale)
+    return message.format_map({name: _written(name, value, locale, zone) for name, value in params.items()})
+
+
+def translated(message: str, locale: str) -> str:
+    return _catalogue(locale).gettext(message)
+
+
+def localised(name: Mapping[str, str], locale: str) -> str:
+    """A catalogue name in the reader's language, else in English, else in whatever there is."""
+    return name.get(locale) or name.get("en") or next(iter(name.values()), "")
+
+
+@lru_cache(maxsize=16)
+def _catalogue(locale: str) -> gettext.NullTranslations:
+    return gettext.translation("messages", TRANSLATIONS, [locale], fallback=True)
+
+
+def _written(name: str, value: Any, locale: str, zone: tzinfo) -> str:
+    if name == "expected" and value in TYPES:
+        return translated(TYPES[value], locale)
+    if isinstance(value, datetime):
+        written = format_datetime(value.astimezone(zone), "yyyy-MM-dd HH:mm", locale=locale)
+        return written + (" UTC" if zone is UTC else "")
+    if isinstance(value, date):
+        return format_date(value, "yyyy-MM-dd", locale=locale)
+    if isinstance(value, timedelta):
+        return _duration(value, locale)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format_decimal(value, locale=locale)
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(str(each) for each in value)
+    return str(value)
+
+
+def _duration(length: timedelta, locale: str) -> str:
+    """``90 days``, ``2 hours 30 minutes``."""
+    seconds = int(length.total_seconds())
+    parts = []
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(format_unit(count, f"duration-{unit}", locale=locale))
+    return " ".join(parts) or format_unit(0, "duration-minute", locale=locale)

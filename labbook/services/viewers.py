@@ -1,0 +1,109 @@
+"""Who is asking: the one query that every call pays for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, String, bindparam, cast, func, select, update
+from sqlalchemy.orm import Session
+
+from labbook.domain.access import Role, Viewer
+from labbook.domain.errors import StorageTrouble
+from labbook.models import ApiToken, ProjectMember, StaffMembership, User
+from labbook.services import transaction
+
+LAST_USED_EVERY = timedelta(minutes=5)
+"""So that reading does not write."""
+
+
+def token_hash(token: str) -> str:
+    """SHA-256: tokens are random, a slow hash would tax every call and protect nothing."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _joined(ids: Any) -> Any:
+    return func.aggregate_strings(cast(ids, String), ",")
+
+
+_VIEWER: Sequence[Any] = (
+    User.id.label("user_id"),
+    User.name,
+    User.email,
+    User.organisation_id,
+    User.role,
+    User.locale,
+    select(_joined(StaffMembership.facility_id))
+    .where(StaffMembership.user_id == User.id)
+    .scalar_subquery()
+    .label("facilities"),
+    select(_joined(ProjectMember.project_id))
+    .where(ProjectMember.user_id == User.id)
+    .scalar_subquery()
+    .label("projects"),
+)
+
+_BY_TOKEN = (
+    select(
+        *_VIEWER, ApiToken.id.label("token_id"), ApiToken.scope, ApiToken.expires_at, ApiToken.last_used_at
+    )
+    .join(User, ApiToken.user_id == User.id)
+    .where(ApiToken.token_hash == bindparam("token_hash"), ApiToken.revoked_at.is_(None), User.active)
+)
+
+_BY_USER = select(*_VIEWER).where(
+    User.id == bindparam("user_id"), User.session_epoch == bindparam("epoch"), User.active
+)
+
+
+def by_token(session: Session, token: str, now: datetime) -> Viewer | None:
+    """Whose token it is; None when it is unknown, revoked, expired, or of somebody deactivated."""
+    row = session.execute(_BY_TOKEN, {"token_hash": token_hash(token)}).one_or_none()
+    if row is None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    if row.last_used_at is None or now - row.last_used_at >= LAST_USED_EVERY:
+        _note_use(session, row.token_id, now)
+    return _viewer(row, row.scope)
+
+
+def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:
+    """Who a browser's session stands for; None once the sessions of that epoch were ended."""
+    row = session.execute(_BY_USER, {"user_id": user_id, "epoch": epoch}).one_or_none()
+    return None if row is None else _viewer(row, None)
+
+
+def _viewer(row: Row[*tuple[Any, ...]], scope: str | None) -> Viewer:
+    return Viewer(
+        id=row.user_id,
+        name=row.name,
+        email=row.email,
+        organisation_id=row.organisation_id,
+        role=Role(row.role),
+        facility_ids=_ids(row.facilities),
+        project_ids=_ids(row.projects),
+        locale=row.locale,
+        scope=scope,
+    )
+
+
+def _ids(joined: str | None) -> frozenset[int]:
+    return frozenset(int(each) for each in joined.split(",")) if joined else frozenset()
+
+
+def _note_use(session: Session, token_id: int, now: datetime) -> None:
+    """A call succeeds also where this cannot be written."""
+
+    def work() -> None:
+        session.execute(
+            update(ApiToken)
+            .where(ApiToken.id == token_id)
+            .values(last_used_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+    try:
+        transaction.write(session, work)
+    except StorageTrouble:
+        return
