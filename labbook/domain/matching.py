@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labbook.domain.capability import in_parallel
+
 Capabilities = Mapping[str, Any]
 
 
@@ -22,13 +24,17 @@ class Need:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A piece with ``places`` left. ``meets(offered, needed)`` compares one capability's ranges."""
+    """A piece with ``places`` left. ``meets(offered, needed)`` compares one capability's ranges.
+
+    ``parallel``: the places taken together offer the sum of their additive capabilities.
+    """
 
     slug: str
     category: str
     places: int
     capabilities: Capabilities
     meets: Callable[[Any, Any], bool]
+    parallel: bool = False
 
     def with_places(self, places: int) -> Candidate:
         return replace(self, places=places)
@@ -39,9 +45,13 @@ class Candidate:
         if need.equipment is not None:
             return self.slug == need.equipment
         return self.category == need.category and all(
-            name in self.capabilities and self.meets(self.capabilities[name], asked)
+            name in self.capabilities and self.meets(self._offer(name, need.places), asked)
             for name, asked in need.capabilities.items()
         )
+
+    def _offer(self, name: str, places: int) -> Any:
+        one = self.capabilities[name]
+        return in_parallel(one, places) if self.parallel else one
 
 
 def match(needs: Sequence[Need], candidates: Sequence[Candidate]) -> dict[str, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from labbook.domain.capability import offers
+from labbook.domain.capability import offers, same
 from labbook.domain.errors import Problem
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need, match
@@ -86,13 +86,15 @@ def _needs(recipe: EnvironmentVersion) -> list[Need]:
 
 def _candidates(session: Session, facility_id: int) -> list[Candidate]:
     rows = session.execute(
-        select(Equipment.slug, Equipment.category, Equipment.places, Equipment.capabilities)
+        select(
+            Equipment.slug, Equipment.category, Equipment.places, Equipment.capabilities, Equipment.parallel
+        )
         .where(Equipment.facility_id == facility_id, Equipment.state == "in_service")
         .order_by(Equipment.slug)
     )
     return [
-        Candidate(slug, category, places, capabilities, meets=offers)
-        for slug, category, places, capabilities in rows
+        Candidate(slug, category, places, capabilities, meets=offers, parallel=parallel)
+        for slug, category, places, capabilities, parallel in rows
     ]
 
 
@@ -133,4 +135,4 @@ def ambient_clashes(session: Session, plan: Plan, *, apart_from: int | None = No
             Reservation.id != (apart_from or 0),
         )
     )
-    return [slug for slug, ambient in rows if mine and ambient and ambient != mine]
+    return [slug for slug, ambient in rows if mine and ambient and not same(ambient, mine)]
