@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Row, String, bindparam, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, String, bindparam, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
@@ -34,6 +34,8 @@ NAME_LIMIT = 100
 LAST_USED_EVERY = timedelta(minutes=5)
 
 _NAMED = {"equipment": Equipment, "environment": Environment, "facility": Facility}
+_Row: TypeAlias = Row[*tuple[Any, ...]]
+
 _rendered = FeedCache()
 
 
@@ -90,10 +92,22 @@ def create(session: Session, command: CreateFeed, *, actor: Viewer, now: datetim
     return transaction.write(session, work)
 
 
+def create_for(session: Session, email: str, command: CreateFeed, *, now: datetime) -> CreatedFeed:
+    """As ``create``, for somebody by their e-mail address; ``NotFound`` without such an active user."""
+    row = session.execute(_VIEWER.where(User.email == email.strip().lower(), User.active)).one_or_none()
+    if row is None:
+        raise NotFound("user")
+    return create(session, command, actor=_viewer(row), now=now)
+
+
 def list_own(session: Session, *, viewer: Viewer) -> list[FeedView]:
     """The viewer's feeds that aren't revoked, oldest first."""
-    query = select(Feed).where(Feed.user_id == viewer.id, Feed.revoked_at.is_(None)).order_by(Feed.id)
-    return [_view(feed) for feed in session.scalars(query)]
+    return _views(session, Feed.user_id == viewer.id)
+
+
+def list_of(session: Session, email: str) -> list[FeedView]:
+    """Somebody's feeds, for whoever operates the service."""
+    return _views(session, Feed.user_id.in_(_user(email)))
 
 
 def revoke(session: Session, feed_id: int, *, actor: Viewer, now: datetime) -> None:
@@ -106,19 +120,34 @@ def revoke_address(session: Session, secret: str, *, now: datetime) -> None:
     _revoke(session, Feed.secret_hash == _hash(secret), now=now)
 
 
-def _revoke(session: Session, *which: Any, now: datetime) -> None:
-    def work() -> None:
+def revoke_all_of(session: Session, email: str, *, now: datetime) -> int:
+    """How many of somebody's feeds were ended, for whoever operates the service."""
+    return _revoke(session, Feed.user_id.in_(_user(email)), now=now)
+
+
+def _revoke(session: Session, *which: ColumnElement[bool], now: datetime) -> int:
+    def work() -> int:
         done = session.execute(
             update(Feed)
             .where(*which, Feed.revoked_at.is_(None))
             .values(revoked_at=now)
             .returning(Feed.id)
             .execution_options(synchronize_session=False)
-        )
-        if done.first() is None:
+        ).all()
+        if not done:
             raise NotFound("feed")
+        return len(done)
 
-    transaction.write(session, work)
+    return transaction.write(session, work)
+
+
+def _views(session: Session, *which: ColumnElement[bool]) -> list[FeedView]:
+    query = select(Feed).where(*which, Feed.revoked_at.is_(None)).order_by(Feed.id)
+    return [_view(feed) for feed in session.scalars(query)]
+
+
+def _user(email: str) -> Select[int]:
+    return select(User.id).where(User.email == email.strip().lower())
 
 
 def _target(session: Session, scope: str, actor: Viewer) -> int | None:
@@ -144,7 +173,7 @@ def _target(session: Session, scope: str, actor: Viewer) -> int | None:
     return int(found)
 
 
-def _mine(actor: Viewer) -> list[Any]:
+def _mine(actor: Viewer) -> list[ColumnElement[bool]]:
     """Projects that the actor may know of: their organisation's and those they are a member of."""
     if actor.is_admin:
         return []
@@ -166,30 +195,35 @@ def _joined(ids: Any) -> Any:
     return func.aggregate_strings(cast(ids, String), ",")
 
 
+_VIEWER_COLUMNS = (
+    User.id.label("user_id"),
+    User.name,
+    User.email,
+    User.organisation_id,
+    User.role,
+    User.locale,
+    select(_joined(ProjectMember.project_id))
+    .where(ProjectMember.user_id == User.id)
+    .scalar_subquery()
+    .label("projects"),
+    select(_joined(StaffMembership.facility_id))
+    .where(StaffMembership.user_id == User.id)
+    .scalar_subquery()
+    .label("facilities"),
+)
+_VIEWER: Select[*tuple[Any, ...]] = select(*_VIEWER_COLUMNS)
+
 # Everything that an unchanged feed needs, in one query. The counters only ever grow, so that their sum
 # stands still exactly when all of them do.
-_STAMP = (
+_STAMP: Select[*tuple[Any, ...]] = (
     select(
         Feed.id,
         Feed.scope,
         Feed.target_id,
         Feed.reference_only,
         Feed.last_used_at,
-        User.id.label("user_id"),
-        User.name,
-        User.email,
-        User.organisation_id,
-        User.role,
-        User.locale,
-        select(_joined(ProjectMember.project_id))
-        .where(ProjectMember.user_id == User.id)
-        .scalar_subquery()
-        .label("projects"),
-        select(_joined(StaffMembership.facility_id))
-        .where(StaffMembership.user_id == User.id)
-        .scalar_subquery()
-        .label("facilities"),
         select(func.coalesce(func.sum(ChangeCounter.number), 0)).scalar_subquery().label("changes"),
+        *_VIEWER_COLUMNS,
     )
     .join(User, Feed.user_id == User.id)
     .where(Feed.secret_hash == bindparam("secret_hash"), Feed.revoked_at.is_(None), User.active)
@@ -216,8 +250,13 @@ def read(session: Session, secret: str, *, now: datetime, base_url: str) -> Rend
     return rendered
 
 
-def _subscription(row: Row[*tuple[Any, ...]], base_url: str) -> feed_entries.Subscription:
-    viewer = Viewer(
+def _subscription(row: _Row, base_url: str) -> feed_entries.Subscription:
+    kind = row.scope.partition(":")[0]
+    return feed_entries.Subscription(_viewer(row), kind, row.target_id, row.reference_only, base_url)
+
+
+def _viewer(row: _Row) -> Viewer:
+    return Viewer(
         id=row.user_id,
         name=row.name,
         email=row.email,
@@ -226,10 +265,7 @@ def _subscription(row: Row[*tuple[Any, ...]], base_url: str) -> feed_entries.Sub
         facility_ids=_ids(row.facilities),
         project_ids=_ids(row.projects),
         locale=row.locale,
-        scope="read",
     )
-    kind = row.scope.partition(":")[0]
-    return feed_entries.Subscription(viewer, kind, row.target_id, row.reference_only, base_url)
 
 
 def _ids(joined: str | None) -> frozenset[int]:
