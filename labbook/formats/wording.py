@@ -6,23 +6,17 @@ gets its sentence here; ``{name}`` stands for the problem's parameter of that na
 
 from __future__ import annotations
 
-import gettext
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
-TRANSLATIONS = Path(__file__).resolve().parent.parent / "translations"
+from labbook.formats.words import N_, localised, translations
 
-
-def N_(message: str) -> str:  # noqa: N802 - the name that extraction knows
-    """Marks a message for translation where it stands."""
-    return message
+__all__ = ["SENTENCES", "TYPES", "localised", "sentence", "translated"]
 
 
 SENTENCES: Mapping[str, str] = {
@@ -84,6 +78,27 @@ SENTENCES: Mapping[str, str] = {
     "cause_is_staffs": N_("Only the laboratory's staff may name that cause."),
     "idempotency_key_reused": N_("This Idempotency-Key was used for something else."),
     "idempotency_key_malformed": N_("An Idempotency-Key has 1 to 255 printable characters."),
+    # accounts
+    "email_taken": N_("There is an account with this address already."),
+    "link_expired": N_("This link has expired or was used already. Ask for a new one."),
+    "not_an_email": N_("This is not an e-mail address."),
+    "password_common": N_("This password is too easy to guess."),
+    "password_long": N_("A password has at most {most} characters."),
+    "password_short": N_("Choose a password of at least {least} characters."),
+    "password_wrong": N_("This is not your present password."),
+    "passwords_differ": N_("The two are not the same."),
+    "slug_malformed": N_("Use small letters, digits and hyphens, starting with a letter or digit."),
+    "slug_taken": N_("This short name is taken."),
+    "unknown_category": N_("There is no category “{category}”."),
+    "unknown_kind": N_("There is no kind “{kind}”."),
+    "unknown_qualification": N_("There is no qualification “{qualification}”."),
+    "unknown_role": N_("There is no role “{role}” that you may give."),
+    "yourself": N_("You cannot do that to your own account."),
+    # forms
+    "bad_date": N_("“{value}” is not a date; write it like 2026-11-24."),
+    "bad_number": N_("“{value}” is not a whole number from 1."),
+    "bad_time": N_("“{value}” is not a time; write it like 08:00."),
+    "time_in_gap": N_("{time} does not exist on this day: the clocks go from {before} to {after}."),
     # feeds
     "unknown_feed_scope": N_("There is no feed “{scope}”."),
     "feed_scope_not_yours": N_("The feed “{scope}” is for managers."),
@@ -115,17 +130,7 @@ def sentence(code: str, params: Mapping[str, Any], locale: str = "en", zone: tzi
 
 
 def translated(message: str, locale: str) -> str:
-    return _catalogue(locale).gettext(message)
-
-
-def localised(name: Mapping[str, str], locale: str) -> str:
-    """A catalogue name in the reader's language, else in English, else in whatever there is."""
-    return name.get(locale) or name.get("en") or next(iter(name.values()), "")
-
-
-@lru_cache(maxsize=16)
-def _catalogue(locale: str) -> gettext.NullTranslations:
-    return gettext.translation("messages", TRANSLATIONS, [locale], fallback=True)
+    return translations(locale).gettext(message)
 
 
 def _written(name: str, value: Any, locale: str, zone: tzinfo) -> str:

@@ -1,0 +1,101 @@
+"""The domain's single words in the reader's language: statuses, steps, roles, units."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+TRANSLATIONS = Path(__file__).resolve().parent.parent / "translations"
+
+
+@lru_cache(maxsize=8)
+def translations(locale: str) -> gettext.NullTranslations:
+    return gettext.translation("messages", TRANSLATIONS, [locale], fallback=True)
+
+
+def N_(text: str) -> str:  # noqa: N802 - the usual mark for extraction
+    """Marks a text for the translators, who find it in a table."""
+    return text
+
+
+def localised(name: Mapping[str, str], locale: str) -> str:
+    """A catalogue name in the reader's language, else in English, else in whatever there is."""
+    return name.get(locale) or name.get("en") or next(iter(name.values()), "")
+
+
+WORDS: Mapping[str, str] = {
+    # statuses
+    "requested": N_("requested"),
+    "approved": N_("approved"),
+    "in_use": N_("in use"),
+    "completed": N_("completed"),
+    "declined": N_("declined"),
+    "cancelled": N_("cancelled"),
+    "expired": N_("expired"),
+    "no_show": N_("no-show"),
+    "aborted": N_("aborted"),
+    "overrun": N_("overrun"),
+    # steps of a history
+    "accept": N_("change accepted"),
+    "approve": N_("approved"),
+    "decline": N_("declined"),
+    "cancel": N_("cancelled"),
+    "expire": N_("expired"),
+    "start": N_("started"),
+    "check_in": N_("checked in"),
+    "check_out": N_("checked out"),
+    "miss": N_("nobody came"),
+    "finish": N_("finished"),
+    "abort": N_("aborted"),
+    "request": N_("requested"),
+    "edit": N_("edited"),
+    "extend": N_("extended"),
+    "move": N_("moved"),
+    "change": N_("change asked for"),
+    "proposal": N_("other time proposed"),
+    "transfer": N_("transferred"),
+    "withdrawn": N_("change withdrawn"),
+    "change_declined": N_("change declined"),
+    "flagged": N_("flagged"),
+    "displaced": N_("displaced"),
+    # rules
+    "automatic": N_("approved automatically"),
+    "staff_block": N_("the lab's own block"),
+    "entered_afterwards": N_("entered afterwards"),
+    "scheduler": N_("the clock"),
+    # activities
+    "economic": N_("economic"),
+    "collaboration": N_("collaboration"),
+    "research": N_("research"),
+    "teaching": N_("teaching"),
+    "maintenance": N_("maintenance"),
+    # roles, causes, kinds
+    "engineer": N_("engineer"),
+    "technician": N_("technician"),
+    "manager": N_("manager"),
+    "admin": N_("administrator"),
+    "user": N_("ours"),
+    "lab": N_("the lab's"),
+    "fault": N_("a fault"),
+    "company": N_("company"),
+    "university": N_("university"),
+    "institute": N_("institute"),
+    "public": N_("public body"),
+    "unstaffed": N_("unstaffed"),
+    "shutdown": N_("shutdown"),
+    "in_service": N_("in service"),
+    "out_of_service": N_("out of service"),
+    "retired": N_("retired"),
+    # units of time
+    "d": N_("d"),
+    "h": N_("h"),
+    "min": N_("min"),
+}
+
+
+def word(code: str, locale: str = "en") -> str:
+    """One of the domain's words; a code that has none is shown as it is, underscores as spaces."""
+    text = WORDS.get(code)
+    return translations(locale).gettext(text) if text else code.replace("_", " ").replace("-", " ")
