@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from labbook import api, cli, feeds, logs, web
+from labbook import api, cli, feeds, jobs, logs, web
 from labbook.config import Settings, load
 from labbook.extensions import babel, csrf, db, limiter, login, migrate
 from labbook.models.engine import prepare_engine
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         logs.install(app)
     for channel in (web, api, feeds):
         channel.register(app)
+    jobs.register(app)
     cli.register(app)
     app.after_request(_harden)
     if settings.trusted_proxies:

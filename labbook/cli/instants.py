@@ -1,0 +1,31 @@
+"""Instants on the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+
+class Instant(click.ParamType[datetime]):
+    """RFC 3339 with an offset; a naive time is refused."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant; write it as in 2026-03-24T10:00:00+01:00", param, ctx)
+        if found.tzinfo is None:
+            self.fail(f"{value!r} names no zone; add Z or an offset such as +01:00", param, ctx)
+        try:
+            return found.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} is out of range", param, ctx)
+
+
+INSTANT = Instant()

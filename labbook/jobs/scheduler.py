@@ -1,0 +1,103 @@
+"""APScheduler's wiring. The truth is in the rows (``due_at``); the scheduler only says when to look.
+
+Its memory store forgets everything with the process, and that is all right: a persistent store would lose
+a job that a crash interrupts, and two schedulers on one store run jobs twice. ``misfire_grace_time=None``:
+by default a run that is a second late is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from labbook.config import Settings
+from labbook.domain.errors import StorageTrouble
+from labbook.extensions import db
+from labbook.jobs.tasks import Work
+from labbook.jobs.timetable import TIMETABLE, Job
+from labbook.services import heartbeats
+
+log = logging.getLogger(__name__)
+
+_BREATH = timedelta(milliseconds=5)
+
+
+class Scheduler:
+    """Runs the timetable in threads of this process, from ``start`` to ``stop``."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._running: BackgroundScheduler | None = None
+        self.name = ""
+        self.started_at = datetime.min.replace(tzinfo=UTC)
+
+    def start(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.started_at = datetime.now(UTC)
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(len(TIMETABLE))},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        for job in TIMETABLE:
+            scheduler.add_job(
+                self._run,
+                "interval",
+                args=[job],
+                id=job.name,
+                seconds=job.every.total_seconds(),
+                next_run_time=self.started_at,
+            )
+        scheduler.add_listener(self._wake, EVENT_JOB_EXECUTED)
+        self._running = scheduler
+        scheduler.start()
+
+    def stop(self) -> None:
+        """Wait for what runs, and take back the sign of life."""
+        if self._running is None:
+            return
+        self._running.shutdown(wait=True)
+        self._running = None
+        try:
+            with self._app.app_context(), Session(db.engine) as session:
+                heartbeats.forget(session, self.name)
+        except (StorageTrouble, OperationalError):
+            log.warning("the scheduler ended without saying so: the database takes no writes")
+
+    def _run(self, job: Job) -> datetime | None:
+        """One run of one job; whatever fails is logged and tried again at the next."""
+        settings: Settings = self._app.config["SETTINGS"]
+        try:
+            with self._app.app_context(), Session(db.engine) as session:
+                return job.task(Work(session, settings, self.name, self.started_at, datetime.now(UTC)))
+        except (StorageTrouble, OperationalError) as error:
+            log.warning("%s: the database is not available: %s", job.name, type(error).__name__)
+        except Exception:  # the loop outlives every job
+            log.exception("%s failed", job.name)
+        return None
+
+    def _wake(self, event: Any) -> None:
+        """Run a job earlier than its interval says, where it asked for that.
+
+        In the listener and not in the job: there it would still count as running, and be skipped.
+        """
+        wanted: datetime | None = event.retval
+        scheduler = self._running
+        job = scheduler.get_job(event.job_id) if scheduler is not None else None
+        if scheduler is None or job is None or wanted is None or job.next_run_time is None:
+            return
+        # A step that another process holds stays due for a moment: without a floor this would spin.
+        soonest = max(wanted, datetime.now(UTC) + _BREATH)
+        if soonest < job.next_run_time:
+            scheduler.modify_job(event.job_id, next_run_time=soonest)

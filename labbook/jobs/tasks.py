@@ -1,0 +1,41 @@
+"""What the timetable runs: thin, each over a session of its own."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from labbook.config import Settings
+from labbook.services import heartbeats, sweep
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task gets: ``name`` is this process among several."""
+
+    session: Session
+    settings: Settings
+    name: str
+    started_at: datetime
+    now: datetime
+
+
+def sweep_due(work: Work) -> datetime | None:
+    """Take what is due; answers when the next step will be."""
+    done = sweep.sweep(work.session, now=work.now)
+    if done:
+        log.info("swept %s", ", ".join(f"{step} {count}" for step, count in sorted(done.items())))
+    return sweep.next_due(work.session)
+
+
+def beat(work: Work) -> None:
+    heartbeats.beat(work.session, work.name, started_at=work.started_at, now=work.now)
+
+
+def send_mail(work: Work) -> None:
+    """Until mail is sent, messages wait in the outbox."""

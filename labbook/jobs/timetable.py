@@ -1,0 +1,26 @@
+"""The timetable: everything that Labbook does by itself, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from labbook.jobs import tasks
+from labbook.jobs.tasks import Work
+
+
+@dataclass(frozen=True)
+class Job:
+    """``task`` may answer when it wants to run next, if that is sooner than ``every``."""
+
+    name: str
+    every: timedelta
+    task: Callable[[Work], datetime | None]
+
+
+TIMETABLE = (
+    Job("sweep", timedelta(seconds=1), tasks.sweep_due),
+    Job("heartbeat", timedelta(seconds=10), tasks.beat),
+    Job("outbox", timedelta(seconds=5), tasks.send_mail),
+)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from labbook.extensions import db
+from labbook.jobs import EXTENSION, tasks, timetable
+from labbook.models import Reservation, SchedulerHeartbeat
+from labbook.services import reservations
+from labbook.services.commands import RequestReservation, Wanted
+from tests.cast import Cast
+
+
+def eventually(true: Callable[[], bool], within: float = 10) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def statuses() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Reservation.status).order_by(Reservation.id)))
+
+
+def book_from(cast: Cast, start: datetime, end: datetime) -> None:
+    wish = RequestReservation((Wanted("scope"),), start, end, title="A test", override=("off_grid",))
+    asked = replace(wish, holder=cast.anna.email, reason="a test of the clock")
+    codes = ("off_grid", "too_short")
+    reservations.request(db.session(), replace(asked, override=codes), actor=cast.mia, now=datetime.now(UTC))
+
+
+def test_the_scheduler_opens_a_window_when_it_is_due_and_ends_cleanly(app: Flask, app_cast: Cast) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    book_from(app_cast, soon, soon + timedelta(hours=1))
+    scheduler = app.extensions[EXTENSION]
+    scheduler.start()
+    try:
+        assert eventually(lambda: statuses() == ["in_use"])
+        assert datetime.now(UTC) - soon < timedelta(seconds=1)
+        assert eventually(lambda: bool(db.session.scalars(select(SchedulerHeartbeat)).all()))
+    finally:
+        scheduler.stop()
+    db.session.rollback()
+    assert db.session.scalars(select(SchedulerHeartbeat)).all() == []
+
+
+def test_a_job_that_fails_is_logged_and_runs_again(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = []
+
+    def failing(work: tasks.Work) -> None:
+        runs.append(work.now)
+        raise RuntimeError("broken")
+
+    job = timetable.Job("failing", timedelta(seconds=0.1), failing)
+    monkeypatch.setattr("labbook.jobs.scheduler.TIMETABLE", (job,))
+    scheduler = app.extensions[EXTENSION]
+    scheduler.start()
+    try:
+        assert eventually(lambda: len(runs) > 2)
+    finally:
+        scheduler.stop()
+    assert "failing failed" in caplog.text
+
+
+def test_making_the_app_starts_no_scheduler(app: Flask) -> None:
+    assert app.extensions[EXTENSION].name == ""
