@@ -113,9 +113,11 @@ def occupy(
     }
     blocking = reservation.status in BLOCKING
     wanted = sorted(placements, key=lambda p: (p.place_id, p.span))
-    for place_id in existing.keys() - {p.place_id for p in wanted}:
+    gone = existing.keys() - {p.place_id for p in wanted}
+    for place_id in gone:
         reservation.allocations.remove(existing.pop(place_id))
-    session.flush()  # the unit of work would insert before it deletes, and meet its own old rows
+    if gone:
+        session.flush()  # the unit of work would insert before it deletes, and meet its own old rows
     for placement in wanted:
         row = existing.pop(placement.place_id, None)
         if row is None:
@@ -152,7 +154,8 @@ def draw(
         return
     for row in present:
         reservation.draws.remove(row)
-    session.flush()
+    if present:
+        session.flush()
     for each in wanted:
         reservation.draws.append(
             Draw(

@@ -285,6 +285,10 @@ def _build(
         revision=1,
         pieces=[Piece(equipment_id=equipment.id, places=count) for equipment, count in plan.pieces],
         participants=[Participant(user_id=user.id) for user in named.participants],
+        # Known to be empty: otherwise each would be asked for.
+        allocations=[],
+        draws=[],
+        changes=[],
     )
     _stamp(reservation, actor, now)
     refresh_due(reservation)
