@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from labbook.models.base import Base, Key
 from labbook.models.organisation import Organisation
+from labbook.models.user import User
 
 ACTIVITIES = ("economic", "collaboration", "research", "teaching", "maintenance")
 ACTIVITY_CHECK = "activity IN ('economic','collaboration','research','teaching','maintenance')"
@@ -42,3 +43,4 @@ class ProjectMember(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
 
     project: Mapped[Project] = relationship(back_populates="members")
+    user: Mapped[User] = relationship()

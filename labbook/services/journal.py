@@ -14,6 +14,9 @@ from labbook.domain.access import Viewer
 from labbook.models import HistoryEntry, OutboxMessage, Remark, Reservation, StaffMembership, User
 from labbook.services import transaction
 
+SECRET_KINDS = frozenset({"invitation", "password_reset"})
+"""Messages whose payload is a secret: whoever sends or gives up one empties it in the same transaction."""
+
 
 def record(
     session: Session,
