@@ -223,12 +223,12 @@ def _within(low: float, high: float, needed_low: float, needed_high: float) -> b
 
 
 def _measure(text: str, value: float, unit: str) -> _Measured:
-    """The value in base units."""
+    """The value in base units, without the noise of conversion: 1000 L is 1 m3."""
     known = _unit(text, unit)
     base = _units().Quantity(value, known.unit).to_base_units()
     if not math.isfinite(base.magnitude):
         raise QuantityError("quantity_too_great", text=text)
-    return _Measured(float(base.magnitude), known.base)
+    return _Measured(float(f"{base.magnitude:.12g}"), known.base)
 
 
 class _Unit(NamedTuple):

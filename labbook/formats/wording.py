@@ -14,12 +14,14 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from labbook.formats.catalogue_wording import CATALOGUE_SENTENCES
 from labbook.formats.words import N_, localised, translations
 
 __all__ = ["SENTENCES", "TYPES", "localised", "sentence", "translated"]
 
 
 SENTENCES: Mapping[str, str] = {
+    **CATALOGUE_SENTENCES,
     # equipment
     "out_of_service": N_("{equipment} is out of service."),
     "retired": N_("{equipment} is no longer in use."),
@@ -120,6 +122,8 @@ TYPES: Mapping[str, str] = {
     "truth": N_("true or false"),
     "list": N_("a list"),
     "object": N_("an object"),
+    "name": N_("a text, or one for each language"),
+    "date": N_("a date such as 2026-03-02, without quotes"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The domain's single words in the reader's language: statuses, steps, roles, units."""
+"""The domain's single words in the reader's language: statuses, steps, roles, hazards, units."""
 
 from __future__ import annotations
 
@@ -88,6 +88,23 @@ WORDS: Mapping[str, str] = {
     "in_service": N_("in service"),
     "out_of_service": N_("out of service"),
     "retired": N_("retired"),
+    # hazards
+    "chemicals": N_("chemicals"),
+    "cold": N_("cold surfaces"),
+    "coolant": N_("coolant under pressure"),
+    "electromagnetic_field": N_("strong electromagnetic field"),
+    "gas": N_("hazardous gas"),
+    "heat": N_("hot surfaces"),
+    "high_voltage": N_("high voltage"),
+    "ionising_radiation": N_("ionising radiation"),
+    "laser": N_("laser radiation"),
+    "lifting": N_("suspended loads"),
+    "liquid_nitrogen": N_("liquid nitrogen"),
+    "noise": N_("noise"),
+    "pressure": N_("pressure"),
+    "rotating": N_("rotating machinery"),
+    "stored_energy": N_("stored energy"),
+    "vibration": N_("vibration"),
     # units of time
     "d": N_("d"),
     "h": N_("h"),

@@ -67,7 +67,7 @@ def test_calendar_durations_are_for_calibration() -> None:
         assert refused.value.code == code
 
 
-@given(st.integers(0, 36_525 * 86_400))
+@given(st.integers(0, 20_000 * 86_400))
 def test_a_written_duration_is_read_back(seconds: int) -> None:
     assert parse_duration(written_duration(seconds)) == timedelta(seconds=seconds)
 

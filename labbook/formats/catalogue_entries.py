@@ -1,0 +1,167 @@
+"""What a catalogue file says: one frozen class for each kind of entry, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from labbook.domain.capability import StoredRange
+from labbook.domain.policy import SlotPolicy
+
+Name = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FacilityEntry:
+    """``staffed``: weekday -> ranges of wall time. ``example``: its data are an example and no inventory."""
+
+    slug: str
+    line: int
+    name: Name
+    time_zone: str
+    country: str | None
+    staffed: Mapping[str, list[list[str]]]
+    rooms: tuple[str, ...]
+    duty_phone: str | None
+    example: bool
+
+
+@dataclass(frozen=True)
+class UtilityEntry:
+    """``capacity`` in thousandths of ``unit``."""
+
+    slug: str
+    line: int
+    facility: str
+    name: Name
+    capacity: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class EquipmentEntry:
+    """``setup`` and ``teardown`` in seconds; ``draws``: utility -> thousandths of its unit, per place."""
+
+    slug: str
+    line: int
+    facility: str
+    room: str | None
+    name: Name
+    category: str
+    description: Name
+    maker: str
+    type: str
+    serial: str
+    documents: tuple[str, ...]
+    portable: bool
+    places: int
+    pool: bool
+    attended: bool
+    setup: int
+    teardown: int
+    approval: str
+    check_in: str
+    state: str
+    capabilities: Mapping[str, StoredRange]
+    parallel: bool
+    draws: Mapping[str, int]
+    qualifications: tuple[str, ...]
+    hazards: tuple[str, ...]
+    calibration_interval: str | None
+    calibrated_on: date | None
+    slot: SlotPolicy
+
+
+@dataclass(frozen=True)
+class NeedEntry:
+    """Named equipment, or any of a category that offers the capabilities."""
+
+    line: int
+    equipment: str | None
+    category: str | None
+    capabilities: Mapping[str, StoredRange]
+    count: int
+    places: int
+
+    def stored(self) -> dict[str, Any]:
+        what: dict[str, Any] = (
+            {"equipment": self.equipment}
+            if self.equipment
+            else {"category": self.category, "capabilities": dict(self.capabilities)}
+        )
+        return what | {"count": self.count, "places": self.places}
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """``setup``, ``teardown`` in seconds, None for the longest of its parts'; ``draws`` replace theirs."""
+
+    slug: str
+    line: int
+    facility: str
+    name: Name
+    setup: int | None
+    teardown: int | None
+    ambient: Mapping[str, StoredRange]
+    draws: Mapping[str, int]
+    permit: bool
+    needs: tuple[NeedEntry, ...]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    facilities: tuple[FacilityEntry, ...] = ()
+    utilities: tuple[UtilityEntry, ...] = ()
+    equipment: tuple[EquipmentEntry, ...] = ()
+    environments: tuple[EnvironmentEntry, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class KnownFacility:
+    rooms: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class KnownUtility:
+    facility: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class KnownEquipment:
+    facility: str
+    category: str
+    places: int
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    parallel: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the database already has, by slug: a file may refer to it. ``environments``: slug -> facility."""
+
+    facilities: Mapping[str, KnownFacility] = field(default_factory=dict)
+    utilities: Mapping[str, KnownUtility] = field(default_factory=dict)
+    equipment: Mapping[str, KnownEquipment] = field(default_factory=dict)
+    environments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a file, and where: ``path`` is ``equipment "chamber-1": slot.grid``."""
+
+    line: int
+    path: str
+    code: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+class CatalogueRefused(Exception):
+    """Everything that is wrong with a file, in the order of its lines."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{f.line}: {f.path}: {f.code}" for f in faults))
+        self.faults = sorted(faults, key=lambda f: (f.line, f.path, f.code))
