@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from labbook.config import Settings
-from labbook.services import heartbeats, sweep
+from labbook.services import heartbeats, outbox, sweep
+from labbook.services.outbox import Office
+from labbook.services.post import carrier
 
 log = logging.getLogger(__name__)
 
@@ -38,4 +40,10 @@ def beat(work: Work) -> None:
 
 
 def send_mail(work: Work) -> None:
-    """Until mail is sent, messages wait in the outbox."""
+    """Send what waits in the outbox."""
+    settings = work.settings
+    office = Office(settings.base_url, settings.mail_from)
+    with carrier(settings.mail_url, settings.instance / "mail") as way:
+        done = outbox.send_due(work.session, way, office, now=work.now)
+    if done:
+        log.info("mail %s", ", ".join(f"{outcome} {count}" for outcome, count in sorted(done.items())))

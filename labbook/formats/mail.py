@@ -1,0 +1,183 @@
+"""A message as a mail: subject, text and HTML in the reader's language, from ``templates/mail``.
+
+A template says two things, ``subject`` and ``lead``; ``base.txt`` and ``base.html`` lay them out. What a
+letter holds was chosen by the service for its one reader; nothing is looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from labbook.formats.moments import span, zone_name
+from labbook.formats.words import translations, word
+
+TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "mail"
+
+KINDS = frozenset(path.stem for path in TEMPLATES.glob("*.txt")) - {"base"}
+ABOUT_ACCOUNTS = frozenset({"invitation", "password_reset"})
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What an undecided change would make of the reservation."""
+
+    start: datetime
+    end: datetime
+    equipment: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The reservation that a letter is about, names already in the reader's language."""
+
+    id: str
+    title: str
+    status: str
+    start: datetime
+    end: datetime
+    zone: str
+    facility: str
+    equipment: Sequence[str]
+    holder: str
+    organisation: str
+    project: str | None = None
+    cause: str | None = None
+    proposed: Proposed | None = None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One mail to one reader. ``about`` is None for what concerns their account.
+
+    ``actor`` did what is told; ``words`` is what they wrote, ``reason`` why.
+    """
+
+    kind: str
+    message_id: str
+    locale: str
+    name: str
+    address: str
+    url: str
+    written_at: datetime
+    about: Subject | None = None
+    actor: str = ""
+    reason: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    subject: str
+    text: str
+    html: str
+
+
+def render(letter: Letter) -> Rendered:
+    """Raises ``ValueError`` for a kind that has no template."""
+    if letter.kind not in KINDS:
+        raise ValueError(f"no mail is written for {letter.kind!r}")
+    plain, marked = _environments(letter.locale)
+    template = plain.get_template(f"{letter.kind}.txt")
+    values = _values(letter)
+    subject = " ".join(_block(template, "subject", values).split())
+    lead = [part.strip() for part in _block(template, "lead", values).split("\n\n") if part.strip()]
+    more = {"subject": subject, "lead": lead, "action": _action(letter)}
+    return Rendered(
+        subject, template.render(values), marked.get_template("base.html").render({**values, **more})
+    )
+
+
+def compose(letter: Letter, *, sender: str) -> EmailMessage:
+    """The mail to hand over. Raises ``ValueError`` when an address cannot be written."""
+    rendered = render(letter)
+    host = sender.rpartition("@")[2] or "localhost"
+    message = EmailMessage()
+    message["Subject"] = rendered.subject
+    message["From"] = Address("Labbook", addr_spec=sender)
+    message["To"] = Address(letter.name, addr_spec=letter.address)
+    message["Date"] = format_datetime(letter.written_at)
+    message["Message-ID"] = f"<{letter.message_id}@{host}>"
+    if letter.about is not None:  # so that mail programs keep one reservation's letters together
+        message["References"] = f"<reservation-{letter.about.id}@{host}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = letter.locale
+    message.set_content(rendered.text)
+    message.add_alternative(rendered.html, subtype="html")
+    return message
+
+
+@lru_cache(maxsize=8)
+def _environments(locale: str) -> tuple[Environment, Environment]:
+    """For text and for HTML; only the latter escapes."""
+    made = []
+    for escape in (False, True):
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            extensions=["jinja2.ext.i18n"],
+            autoescape=escape,  # noqa: S701 - the text part is no HTML
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+        )
+        environment.install_gettext_translations(translations(locale), newstyle=True)  # type: ignore[attr-defined]
+        made.append(environment)
+    return made[0], made[1]
+
+
+def _block(template: Any, name: str, values: Mapping[str, Any]) -> str:
+    return "".join(template.blocks[name](template.new_context(dict(values))))
+
+
+def _values(letter: Letter) -> dict[str, Any]:
+    about = letter.about
+    return {
+        "locale": letter.locale,
+        "reader": letter.name,
+        "url": letter.url,
+        "actor": letter.actor,
+        "reason": letter.reason,
+        "words": letter.words,
+        "title": about.title if about else "",
+        "holder": about.holder if about else "",
+        "organisation": about.organisation if about else "",
+        "cause": about.cause if about else None,
+        "facts": _facts(about, letter.locale) if about else [],
+    }
+
+
+def _facts(about: Subject, locale: str) -> list[tuple[str, str]]:
+    _ = translations(locale).gettext
+    zone = ZoneInfo(about.zone)
+
+    def when(start: datetime, end: datetime) -> str:
+        return f"{span(start, end, zone, locale)}, {zone_name(zone, start)}"
+
+    rows = [
+        (_("Reservation"), about.title),
+        (_("Status"), word(about.status, locale)),
+        (_("Time"), when(about.start, about.end)),
+        (_("Equipment"), ", ".join(about.equipment)),
+        (_("Facility"), about.facility),
+        (_("Holder"), f"{about.holder}, {about.organisation}"),
+    ]
+    if about.project:
+        rows.append((_("Project"), about.project))
+    if about.proposed:
+        rows.append((_("Proposed time"), when(about.proposed.start, about.proposed.end)))
+        rows.append((_("Proposed equipment"), ", ".join(about.proposed.equipment)))
+    return rows
+
+
+def _action(letter: Letter) -> str:
+    _ = translations(letter.locale).gettext
+    return _("Choose a password") if letter.kind in ABOUT_ACCOUNTS else _("Open the reservation")
