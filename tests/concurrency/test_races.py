@@ -48,8 +48,8 @@ def by_service(session: Session, task: tuple[Viewer, tuple[str, ...]], number: i
         reservations.request(session, wish, actor=actor, now=NOW)
     except Refused as refused:
         # The loser is told when it is taken, by an interval or by the budget's figure.
-        assert refused.conflicts or {p.code for p in refused.problems} == {"over_budget"}
-        return "refused"
+        explained = refused.conflicts or {p.code for p in refused.problems} == {"over_budget"}
+        return "refused" if explained else f"unexplained: {refused}"
     return "booked"
 
 
