@@ -23,7 +23,8 @@ WHERE p.equipment_id <= {mark} AND a.blocking AND a.starts_at < {mark} AND a.end
       WHERE b.place_id = p.id AND b.blocking AND b.starts_at <= {mark}), {mark})
 """
 INSERT = """
-INSERT INTO allocations (reservation_id, place_id, starts_at, ends_at, blocking, opaque_id, sequence, changed_at)
+INSERT INTO allocations
+    (reservation_id, place_id, starts_at, ends_at, blocking, opaque_id, sequence, changed_at)
 VALUES ({mark}, {mark}, {mark}, {mark}, {true}, {mark}, 0, {mark})
 """
 

@@ -1,4 +1,4 @@
-"""A lab of 50 pieces with over 100 000 reservations, about 19 a week on each, written in bulk past the services."""
+"""A lab of 50 pieces with over 100 000 reservations, about 19 a week on each, written in bulk."""
 
 from __future__ import annotations
 
