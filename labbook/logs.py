@@ -28,17 +28,25 @@ class _WithRequest(logging.Filter):
         return True
 
 
+_WITH_REQUEST = _WithRequest()
+_SERVERS = ("werkzeug", "waitress", "gunicorn.access", "gunicorn.error")
+"""Their own lines name paths, so that they must not pass unmasked either."""
+
+
 def install(app: Flask) -> None:
     """Log every answer of the app in one line."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"))
-    handler.addFilter(_WithRequest())
+    handler.addFilter(_WITH_REQUEST)
     root = logging.getLogger("labbook")
     if not root.handlers:
         root.addHandler(handler)
         root.setLevel(logging.INFO)
         root.propagate = False
     log = logging.getLogger("labbook.http")
+
+    for server in _SERVERS:
+        logging.getLogger(server).addFilter(_WITH_REQUEST)
 
     @app.before_request
     def _begin() -> None:

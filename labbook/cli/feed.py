@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 
 from labbook.domain.errors import NotFound, Refused
 from labbook.extensions import db
+from labbook.formats.wording import sentence
 from labbook.services import feeds
 
 group = AppGroup("feed", help="Calendar subscriptions: make, list and revoke addresses.")
@@ -35,7 +36,8 @@ def create(email: str, scope: str, name: str, reference_only: bool) -> None:
     except NotFound as error:
         raise click.ClickException(f"no active user {email}") from error
     except Refused as error:
-        raise click.ClickException(f"{email} cannot subscribe to {scope!r}: {error}") from error
+        sentences = [sentence(problem.code, problem.params) for problem in error.problems]
+        raise click.ClickException("\n".join(sentences)) from error
     click.echo(f"Feed {created.feed.id} of {email}: {scope}. The address is shown this once:")
     click.echo(f"{current_app.config['SETTINGS'].base_url}/feeds/{created.secret}.ics")
 

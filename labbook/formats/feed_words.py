@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+from labbook.formats.words import N_, translations
 
 
 @dataclass(frozen=True)
 class FeedWords:
     """``{}`` stands for a title, a name or a reference."""
 
-    busy: str
-    setup: str
-    teardown: str
-    reference: str
-    equipment: str
-    project: str
-    holder: str
-    mine: str
-    approvals: str
+    busy: str = N_("Busy: {}")
+    setup: str = N_("Set-up: {}")
+    teardown: str = N_("Tear-down: {}")
+    reference: str = N_("Reservation {}")
+    equipment: str = N_("Equipment: {}")
+    project: str = N_("Project: {}")
+    holder: str = N_("Holder: {}")
+    mine: str = N_("My reservations")
+    approvals: str = N_("Waiting for approval")
 
 
-_WORDS = {
-    "en": FeedWords(
-        busy="Busy: {}",
-        setup="Set-up: {}",
-        teardown="Tear-down: {}",
-        reference="Reservation {}",
-        equipment="Equipment",
-        project="Project",
-        holder="Holder",
-        mine="My reservations",
-        approvals="Waiting for approval",
-    ),
-    "da": FeedWords(
-        busy="Optaget: {}",
-        setup="Opstilling: {}",
-        teardown="Nedtagning: {}",
-        reference="Reservation {}",
-        equipment="Udstyr",
-        project="Projekt",
-        holder="Ansvarlig",
-        mine="Mine reservationer",
-        approvals="Afventer godkendelse",
-    ),
-    "de": FeedWords(
-        busy="Belegt: {}",
-        setup="Aufbau: {}",
-        teardown="Abbau: {}",
-        reference="Reservierung {}",
-        equipment="Geräte",
-        project="Projekt",
-        holder="Verantwortlich",
-        mine="Meine Reservierungen",
-        approvals="Wartet auf Genehmigung",
-    ),
-}
-
-
+@lru_cache(maxsize=8)
 def words(locale: str) -> FeedWords:
-    return _WORDS.get(locale, _WORDS["en"])
-
-
-def localised(name: Mapping[str, str], locale: str) -> str:
-    """A catalogue name in the reader's language, else in English, else in whatever there is."""
-    return name.get(locale) or name.get("en") or next(iter(name.values()), "")
+    translate = translations(locale).gettext
+    return FeedWords(*(translate(str(field.default)) for field in fields(FeedWords)))

@@ -6,21 +6,27 @@ import gzip
 import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from threading import Lock
+from typing import Any
 
 _REMEMBERED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class RenderedFeed:
-    """A calendar's bytes; ``modified`` is the whole second since which they are known to be these."""
+    """A calendar's bytes; ``modified`` is the whole second since which they are known to be these.
+
+    They hold while either is the same: ``stamp``, which is quickly found and counts too much, or ``mark``,
+    which is of what the subscriber sees.
+    """
 
     content: bytes
     modified: datetime
     stamp: Hashable
+    mark: Hashable
 
     @cached_property
     def digest(self) -> str:
@@ -29,6 +35,15 @@ class RenderedFeed:
     @cached_property
     def compressed(self) -> bytes:
         return gzip.compress(self.content, 6, mtime=0)
+
+    def still(self, stamp: Hashable, mark: Hashable) -> RenderedFeed:
+        """The same bytes, with what was already made of them, for a later stamp."""
+        later = replace(self, stamp=stamp, mark=mark)
+        made: dict[str, Any] = {
+            name: self.__dict__[name] for name in ("digest", "compressed") if name in self.__dict__
+        }
+        later.__dict__.update(made)
+        return later
 
 
 class FeedCache:
@@ -46,7 +61,9 @@ class FeedCache:
                 self._rendered.move_to_end(key)
             return self._rendered.get(key)
 
-    def put(self, key: Hashable, content: bytes, stamp: Hashable, now: datetime) -> RenderedFeed:
+    def put(
+        self, key: Hashable, content: bytes, stamp: Hashable, mark: Hashable, now: datetime
+    ) -> RenderedFeed:
         """Remember ``content`` as what holds for ``stamp``.
 
         ``modified`` moves only when the bytes do, and then always forward: the newest entry's change
@@ -57,11 +74,12 @@ class FeedCache:
             before = self._rendered.pop(key, None)
             if before is not None:
                 self._held -= len(before.content)
-                if before.content == content:
-                    content, modified = before.content, before.modified
-                else:
+            if before is not None and before.content == content:
+                rendered = before.still(stamp, mark)
+            else:
+                if before is not None:
                     modified = max(modified, before.modified + timedelta(seconds=1))
-            rendered = RenderedFeed(content, modified, stamp)
+                rendered = RenderedFeed(content, modified, stamp, mark)
             self._rendered[key] = rendered
             self._held += len(content)
             while self._held > self._limit and len(self._rendered) > 1:

@@ -5,7 +5,7 @@ Rows rather than objects are read, in a number of queries that doesn't depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Role, Viewer
 from labbook.domain.reservation import Status
 from labbook.domain.visibility import scope_of
-from labbook.formats.feed_words import FeedWords, localised, words
+from labbook.formats.feed_words import words
 from labbook.formats.icalendar import CalendarEntry, CalendarHead, EntryStatus, unattended
+from labbook.formats.words import localised
 from labbook.models import (
     Allocation,
     Change,
@@ -76,6 +77,7 @@ class _Item:
     category: str
     room: str | None
     attended: bool
+    facility_id: int
 
 
 @dataclass(frozen=True)
@@ -89,37 +91,51 @@ class _Target:
     """What the scope names. ``equipment_ids`` is whose occupation it shows, None for a whole facility's."""
 
     name: str
+    facility_id: int | None = None
     equipment_ids: frozenset[int] | None = frozenset()
 
 
-def load(
-    session: Session, subscription: Subscription, now: datetime
-) -> tuple[CalendarHead, list[CalendarEntry]]:
+class Reading:
     """The calendar of a subscription on the UTC day of ``now``: 90 days back and everything ahead."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return _Reader(session, subscription, today).read()
 
-
-class _Reader:
-    """One reading of one subscription."""
-
-    def __init__(self, session: Session, subscription: Subscription, today: datetime) -> None:
+    def __init__(self, session: Session, subscription: Subscription, now: datetime) -> None:
         self.session = session
         self.subscription = subscription
         self.viewer = subscription.viewer
-        self.today = today
+        self.today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         self.locale = subscription.viewer.locale
-        self.words: FeedWords = words(self.locale)
+        self.words = words(self.locale)
         self.scope = scope_of(subscription.viewer)
+        self.facilities = self._facilities()
+        self.items = self._items()
+        self.target = self._target()
+        self.shown = and_(in_scope(self.scope), self._in_time(), self._chosen())
+        self.shows_others = subscription.kind in ("equipment", "environment", "facility")
 
-    def read(self) -> tuple[CalendarHead, list[CalendarEntry]]:
-        facilities = self._facilities()
-        items = self._items()
-        target = self._target(facilities)
-        entries = self._in_full(target, items, facilities)
-        if self.subscription.kind in ("equipment", "environment", "facility"):
-            entries += self._busy(target, items, facilities)
-        return CalendarHead(target.name, self._zone(facilities), REFRESH), entries
+    def mark(self) -> Hashable:
+        """Differs whenever what is to be seen does, at a fraction of the cost of reading it.
+
+        Whatever changes has a new date, and whatever comes or goes a number. (Compared on one day only:
+        what falls out of the time shown does so at midnight.)
+        """
+        counted = select(
+            func.count(), func.sum(Reservation.id), func.sum(Reservation.revision),
+            func.max(Reservation.changed_at),
+        ).where(self.shown)  # fmt: skip
+        marks: list[Hashable] = [tuple(self.session.execute(counted).one())]
+        if self.shows_others:
+            columns = (
+                func.count(), func.sum(Allocation.id), func.sum(Allocation.sequence),
+                func.max(Allocation.changed_at),
+            )  # fmt: skip
+            marks.append(tuple(self.session.execute(self._blocks(*columns)).one()))
+        return (self.target, frozenset(self.items.items()), frozenset(self.facilities.items()), *marks)
+
+    def head(self) -> CalendarHead:
+        return CalendarHead(self.target.name, self._zone(), REFRESH)
+
+    def entries(self) -> list[CalendarEntry]:
+        return self._in_full() + (self._busy() if self.shows_others else [])
 
     # --- the catalogue, which is small ---------------------------------------------------------------
 
@@ -132,29 +148,30 @@ class _Reader:
 
     def _items(self) -> dict[int, _Item]:
         query = select(
-            Equipment.id, Equipment.slug, Equipment.name, Equipment.category, Equipment.attended, Room.slug
-        ).outerjoin(Room, Equipment.room_id == Room.id)
+            Equipment.id, Equipment.slug, Equipment.name, Equipment.category, Room.slug, Equipment.attended,
+            Equipment.facility_id,
+        ).outerjoin(Room, Equipment.room_id == Room.id)  # fmt: skip
         return {
-            id_: _Item(slug, localised(name, self.locale), category, room, attended)
-            for id_, slug, name, category, attended, room in self.session.execute(query)
+            id_: _Item(slug, localised(name, self.locale), category, room, attended, facility_id)
+            for id_, slug, name, category, room, attended, facility_id in self.session.execute(query)
         }
 
-    def _target(self, facilities: dict[int, _Facility]) -> _Target:
+    def _target(self) -> _Target:
         target_id = self.subscription.target_id
         match self.subscription.kind:
             case "equipment":
-                name = self.session.scalar(select(Equipment.name).where(Equipment.id == target_id))
-                return _Target(localised(name or {}, self.locale), frozenset([target_id or 0]))
+                item = self.items[target_id or 0]
+                return _Target(item.name, item.facility_id, frozenset([target_id or 0]))
             case "environment":
                 return self._environment()
             case "facility":
-                return _Target(facilities[target_id or 0].name, None)
+                return _Target(self.facilities[target_id or 0].name, target_id, None)
             case "project":
                 title = self.session.scalar(select(Project.name).where(Project.id == target_id))
                 return _Target(title or "")
             case "organisation":
-                query = select(Organisation.name).where(Organisation.id == self.viewer.organisation_id)
-                return _Target(self.session.scalar(query) or "")
+                named = select(Organisation.name).where(Organisation.id == self.viewer.organisation_id)
+                return _Target(self.session.scalar(named) or "")
             case "approvals":
                 return _Target(self.words.approvals)
             case _:
@@ -166,7 +183,7 @@ class _Reader:
         Blocks of strangers are chosen by equipment and not by the environment they were booked for,
         which would link the pieces of one reservation to each other.
         """
-        recipe = self.session.execute(
+        name, needs, facility_id = self.session.execute(
             select(EnvironmentVersion.name, EnvironmentVersion.needs, Environment.facility_id)
             .join(Environment, EnvironmentVersion.environment_id == Environment.id)
             .where(
@@ -174,34 +191,25 @@ class _Reader:
                 EnvironmentVersion.number == Environment.version,
             )
         ).one()
-        slugs = [need["equipment"] for need in recipe.needs if "equipment" in need]
-        categories = [need["category"] for need in recipe.needs if "category" in need]
-        usable = select(Equipment.id).where(
-            Equipment.facility_id == recipe.facility_id,
-            or_(Equipment.slug.in_(slugs), Equipment.category.in_(categories)),
+        slugs = {need["equipment"] for need in needs if "equipment" in need}
+        categories = {need["category"] for need in needs if "category" in need}
+        usable = frozenset(
+            id_
+            for id_, item in self.items.items()
+            if item.facility_id == facility_id and (item.slug in slugs or item.category in categories)
         )
-        return _Target(localised(recipe.name, self.locale), frozenset(self.session.scalars(usable)))
+        return _Target(localised(name, self.locale), facility_id, usable)
 
-    def _zone(self, facilities: dict[int, _Facility]) -> str:
+    def _zone(self) -> str:
         """The zone to show the calendar in: its facility's, or the first facility's."""
-        target_id = self.subscription.target_id
-        if self.subscription.kind == "facility" and target_id in facilities:
-            return facilities[target_id].zone
-        if self.subscription.kind in ("equipment", "environment"):
-            noun: type[Equipment | Environment] = (
-                Equipment if self.subscription.kind == "equipment" else Environment
-            )
-            id_ = self.session.scalar(select(noun.facility_id).where(noun.id == target_id))
-            return facilities[id_ or 0].zone
-        return next((facility.zone for facility in facilities.values()), "UTC")
+        if self.target.facility_id is not None:
+            return self.facilities[self.target.facility_id].zone
+        return next((facility.zone for facility in self.facilities.values()), "UTC")
 
     # --- reservations in full ------------------------------------------------------------------------
 
-    def _in_full(
-        self, target: _Target, items: dict[int, _Item], facilities: dict[int, _Facility]
-    ) -> list[CalendarEntry]:
-        shown = and_(in_scope(self.scope), self._in_time(), self._chosen(target))
-        pieces = self._pieces(shown, items)
+    def _in_full(self) -> list[CalendarEntry]:
+        pieces = self._pieces()
         rows = self.session.execute(
             select(
                 Reservation.id,
@@ -224,13 +232,13 @@ class _Reader:
             .join(Organisation, Reservation.organisation_id == Organisation.id)
             .join(User, Reservation.holder_id == User.id)
             .outerjoin(Project, Reservation.project_id == Project.id)
-            .where(shown)
+            .where(self.shown)
             .order_by(Reservation.starts_at, Reservation.public_id)
         )
         return [
             entry
             for row in rows
-            for entry in self._entries(row, pieces.get(row.id, []), facilities[row.facility_id].name)
+            for entry in self._entries(row, pieces.get(row.id, []), self.facilities[row.facility_id].name)
         ]
 
     def _in_time(self) -> ColumnElement[bool]:
@@ -240,7 +248,7 @@ class _Reader:
             or_(Reservation.status.not_in(_GONE), ended > self.today - CANCELLED_SHOWN),
         )
 
-    def _chosen(self, target: _Target) -> ColumnElement[bool]:
+    def _chosen(self) -> ColumnElement[bool]:
         """Which of the reservations seen in full belong to the scope."""
         target_id = self.subscription.target_id
         match self.subscription.kind:
@@ -252,11 +260,11 @@ class _Reader:
             case "project":
                 return Reservation.project_id == target_id
             case "equipment":
-                return Reservation.id.in_(_using(target))
+                return Reservation.id.in_(self._using())
             case "environment":
                 versions = select(EnvironmentVersion.id).where(EnvironmentVersion.environment_id == target_id)
                 return or_(
-                    Reservation.environment_version_id.in_(versions), Reservation.id.in_(_using(target))
+                    Reservation.environment_version_id.in_(versions), Reservation.id.in_(self._using())
                 )
             case "facility":
                 return Reservation.facility_id == target_id
@@ -275,18 +283,16 @@ class _Reader:
             return false()
         return and_(waiting, Reservation.facility_id.in_(sorted(self.viewer.facility_ids)))
 
-    def _pieces(
-        self, shown: ColumnElement[bool], items: dict[int, _Item]
-    ) -> dict[int, list[tuple[_Item, int]]]:
+    def _pieces(self) -> dict[int, list[tuple[_Item, int]]]:
         """Reservation id -> its equipment with the number of places, by name."""
         query = (
             select(Piece.reservation_id, Piece.equipment_id, Piece.places)
             .join(Reservation, Piece.reservation_id == Reservation.id)
-            .where(shown)
+            .where(self.shown)
         )
         found: dict[int, list[tuple[_Item, int]]] = {}
         for reservation_id, equipment_id, count in self.session.execute(query):
-            found.setdefault(reservation_id, []).append((items[equipment_id], count))
+            found.setdefault(reservation_id, []).append((self.items[equipment_id], count))
         for pieces in found.values():
             pieces.sort(key=lambda piece: piece[0].slug)
         return found
@@ -302,7 +308,7 @@ class _Reader:
             sequence=row.revision,
             changed_at=row.changed_at,
             starts_at=row.starts_at,
-            ends_at=row.ends_at,
+            ends_at=_end_of_use(row),
             summary=title,
             status=_STATUS[row.status],
             description="" if reference_only else self._description(row, pieces),
@@ -323,67 +329,77 @@ class _Reader:
     def _description(self, row: _Row, pieces: Sequence[tuple[_Item, int]]) -> str:
         equipment = ", ".join(f"{item.name} × {n}" if n > 1 else item.name for item, n in pieces)
         lines = [
-            f"{self.words.equipment}: {equipment}",
-            f"{self.words.project}: {row.project}" if row.project else "",
-            f"{self.words.holder}: {row.holder}, {row.organisation}",
+            self.words.equipment.format(equipment),
+            self.words.project.format(row.project) if row.project else "",
+            self.words.holder.format(f"{row.holder}, {row.organisation}"),
             f"\n{row.notes}" if row.notes else "",
         ]
         return "\n".join(line for line in lines if line)
 
     # --- what others do, as busy blocks --------------------------------------------------------------
 
-    def _busy(
-        self, target: _Target, items: dict[int, _Item], facilities: dict[int, _Facility]
-    ) -> list[CalendarEntry]:
+    def _busy(self) -> list[CalendarEntry]:
         """One block for each allocation of a reservation that the subscriber may not see in full.
 
         Everything shown is the allocation's own, so that nothing but its interval can change a block.
         """
-        rows = self.session.execute(_blocks().where(*self._hidden(target)))
+        query = self._blocks(
+            Allocation.opaque_id, Allocation.sequence, Allocation.changed_at, Allocation.starts_at,
+            Allocation.ends_at, Place.equipment_id,
+        ).order_by(Allocation.starts_at, Allocation.opaque_id)  # fmt: skip
         return [
-            CalendarEntry(
-                uid=f"{row.opaque_id}@labbook",
-                sequence=row.sequence,
-                changed_at=row.changed_at,
-                starts_at=row.starts_at,
-                ends_at=row.ends_at,
-                summary=self.words.busy.format(items[row.equipment_id].name),
-                location=_location([items[row.equipment_id]], facilities[row.facility_id].name),
-            )
-            for row in rows
+            self._block(*row[:5], item=self.items[row.equipment_id]) for row in self.session.execute(query)
         ]
 
-    def _hidden(self, target: _Target) -> Iterable[ColumnElement[bool]]:
-        yield Allocation.blocking.expression
-        yield Allocation.ends_at > self.today - KEPT_BACK
-        # Without a project the comparison is neither true nor false, and its negation would hide the block.
-        yield not_(func.coalesce(in_scope(self.scope), false()))
-        if target.equipment_ids is None:
-            yield Reservation.facility_id == self.subscription.target_id
-        else:
-            yield Place.equipment_id.in_(sorted(target.equipment_ids))
-
-
-def _blocks() -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            Allocation.opaque_id,
-            Allocation.sequence,
-            Allocation.changed_at,
-            Allocation.starts_at,
-            Allocation.ends_at,
-            Place.equipment_id,
-            Equipment.facility_id,
+    def _block(
+        self,
+        opaque_id: str,
+        sequence: int,
+        changed_at: datetime,
+        starts_at: datetime,
+        ends_at: datetime,
+        *,
+        item: _Item,
+    ) -> CalendarEntry:
+        return CalendarEntry(
+            uid=f"{opaque_id}@labbook",
+            sequence=sequence,
+            changed_at=changed_at,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            summary=self.words.busy.format(item.name),
+            location=_location([item], self.facilities[item.facility_id].name),
         )
-        .join(Place, Allocation.place_id == Place.id)
-        .join(Equipment, Place.equipment_id == Equipment.id)
-        .join(Reservation, Allocation.reservation_id == Reservation.id)
-        .order_by(Allocation.starts_at, Allocation.opaque_id)
-    )
+
+    def _blocks(self, *columns: Any) -> Select[*tuple[Any, ...]]:
+        """``columns`` of what blocks and isn't this subscriber's to see."""
+        query: Select[*tuple[Any, ...]] = (
+            select(*columns)
+            .select_from(Allocation)
+            .join(Place, Allocation.place_id == Place.id)
+            .join(Reservation, Allocation.reservation_id == Reservation.id)
+            .where(
+                Allocation.blocking,
+                Allocation.ends_at > self.today - KEPT_BACK,
+                # Without a project the comparison is neither true nor false, and its negation would
+                # hide the block.
+                not_(func.coalesce(in_scope(self.scope), false())),
+            )
+        )
+        if self.target.equipment_ids is None:
+            return query.where(Reservation.facility_id == self.target.facility_id)
+        return query.where(Place.equipment_id.in_(sorted(self.target.equipment_ids)))
+
+    def _using(self) -> Select[int]:
+        """The reservations that use equipment of the target."""
+        ids = sorted(self.target.equipment_ids or ())
+        return select(Piece.reservation_id).where(Piece.equipment_id.in_(ids))
 
 
-def _using(target: _Target) -> Select[*tuple[Any, ...]]:
-    return select(Piece.reservation_id).where(Piece.equipment_id.in_(sorted(target.equipment_ids or ())))
+def _end_of_use(row: _Row) -> datetime:
+    """What was given back early is not shown as used."""
+    cut = row.starts_at < row.occupied_until < row.ends_at
+    return row.occupied_until if cut else row.ends_at  # type: ignore[no-any-return]
 
 
 def _location(items: Sequence[_Item], facility: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Select, String, bindparam, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
@@ -23,15 +22,13 @@ from labbook.models import (
     Facility,
     Feed,
     Project,
-    ProjectMember,
-    StaffMembership,
     User,
 )
 from labbook.services import feed_entries, transaction
 from labbook.services.feed_cache import FeedCache, RenderedFeed
+from labbook.services.viewers import LAST_USED_EVERY, VIEWER_COLUMNS, token_hash, viewer_from
 
 NAME_LIMIT = 100
-LAST_USED_EVERY = timedelta(minutes=5)
 
 _NAMED = {"equipment": Equipment, "environment": Environment, "facility": Facility}
 _Row: TypeAlias = Row[*tuple[Any, ...]]
@@ -81,7 +78,7 @@ def create(session: Session, command: CreateFeed, *, actor: Viewer, now: datetim
             name=command.name,
             scope=command.scope,
             target_id=target_id,
-            secret_hash=_hash(secret),
+            secret_hash=token_hash(secret),
             reference_only=command.reference_only,
             created_at=now,
         )
@@ -97,7 +94,7 @@ def create_for(session: Session, email: str, command: CreateFeed, *, now: dateti
     row = session.execute(_VIEWER.where(User.email == email.strip().lower(), User.active)).one_or_none()
     if row is None:
         raise NotFound("user")
-    return create(session, command, actor=_viewer(row), now=now)
+    return create(session, command, actor=viewer_from(row), now=now)
 
 
 def list_own(session: Session, *, viewer: Viewer) -> list[FeedView]:
@@ -117,7 +114,7 @@ def revoke(session: Session, feed_id: int, *, actor: Viewer, now: datetime) -> N
 
 def revoke_address(session: Session, secret: str, *, now: datetime) -> None:
     """Whoever holds the address may end it."""
-    _revoke(session, Feed.secret_hash == _hash(secret), now=now)
+    _revoke(session, Feed.secret_hash == token_hash(secret), now=now)
 
 
 def revoke_all_of(session: Session, email: str, *, now: datetime) -> int:
@@ -184,34 +181,10 @@ def _view(feed: Feed) -> FeedView:
     return FeedView(feed.id, feed.scope, feed.name, feed.reference_only, feed.created_at, feed.last_used_at)
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 # --- reading ----------------------------------------------------------------------------------------
 
 
-def _joined(ids: Any) -> Any:
-    return func.aggregate_strings(cast(ids, String), ",")
-
-
-_VIEWER_COLUMNS = (
-    User.id.label("user_id"),
-    User.name,
-    User.email,
-    User.organisation_id,
-    User.role,
-    User.locale,
-    select(_joined(ProjectMember.project_id))
-    .where(ProjectMember.user_id == User.id)
-    .scalar_subquery()
-    .label("projects"),
-    select(_joined(StaffMembership.facility_id))
-    .where(StaffMembership.user_id == User.id)
-    .scalar_subquery()
-    .label("facilities"),
-)
-_VIEWER: Select[*tuple[Any, ...]] = select(*_VIEWER_COLUMNS)
+_VIEWER: Select[*tuple[Any, ...]] = select(*VIEWER_COLUMNS)
 
 # Everything that an unchanged feed needs, in one query. The counters only ever grow, so that their sum
 # stands still exactly when all of them do.
@@ -223,7 +196,7 @@ _STAMP: Select[*tuple[Any, ...]] = (
         Feed.reference_only,
         Feed.last_used_at,
         select(func.coalesce(func.sum(ChangeCounter.number), 0)).scalar_subquery().label("changes"),
-        *_VIEWER_COLUMNS,
+        *VIEWER_COLUMNS,
     )
     .join(User, Feed.user_id == User.id)
     .where(Feed.secret_hash == bindparam("secret_hash"), Feed.revoked_at.is_(None), User.active)
@@ -233,43 +206,43 @@ _STAMP: Select[*tuple[Any, ...]] = (
 def read(session: Session, secret: str, *, now: datetime, base_url: str) -> RenderedFeed:
     """The calendar behind an address; ``NotFound`` when it is unknown, revoked or of somebody deactivated.
 
-    As long as nothing in the facilities' calendars changed it costs one query. What no counter counts
-    (the name of a project or of a person) shows within the hour.
+    As long as nothing in any facility's calendar changed it costs one query; where something changed that
+    this subscriber doesn't see, a few more, and nothing is rendered. What is counted nowhere (the name of
+    a project or of a person) shows within the hour.
     """
-    secret_hash = _hash(secret)
-    row = session.execute(_STAMP, {"secret_hash": secret_hash}).one_or_none()
+    key = token_hash(secret)
+    row = session.execute(_STAMP, {"secret_hash": key}).one_or_none()
     if row is None:
         raise NotFound("feed")
     subscription = _subscription(row, base_url)
-    stamp: Hashable = (subscription, int(row.changes), now.replace(minute=0, second=0, microsecond=0))
-    rendered = _rendered.get(secret_hash)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    stamp = (subscription, hour, int(row.changes))
+    rendered = _rendered.get(key)
     if rendered is None or rendered.stamp != stamp:
-        head, entries = feed_entries.load(session, subscription, now)
-        rendered = _rendered.put(secret_hash, render_calendar(head, entries), stamp, now)
+        rendered = _renewed(session, key, subscription, stamp, now)
     _note_use(session, row.id, row.last_used_at, now)
     return rendered
 
 
+def _renewed(
+    session: Session,
+    key: str,
+    subscription: feed_entries.Subscription,
+    stamp: tuple[Hashable, ...],
+    now: datetime,
+) -> RenderedFeed:
+    reading = feed_entries.Reading(session, subscription, now)
+    mark = (*stamp[:2], reading.mark())
+    known = _rendered.get(key)
+    if known is not None and known.mark == mark:
+        return _rendered.put(key, known.content, stamp, mark, now)
+    content = render_calendar(reading.head(), reading.entries())
+    return _rendered.put(key, content, stamp, mark, now)
+
+
 def _subscription(row: _Row, base_url: str) -> feed_entries.Subscription:
     kind = row.scope.partition(":")[0]
-    return feed_entries.Subscription(_viewer(row), kind, row.target_id, row.reference_only, base_url)
-
-
-def _viewer(row: _Row) -> Viewer:
-    return Viewer(
-        id=row.user_id,
-        name=row.name,
-        email=row.email,
-        organisation_id=row.organisation_id,
-        role=Role(row.role),
-        facility_ids=_ids(row.facilities),
-        project_ids=_ids(row.projects),
-        locale=row.locale,
-    )
-
-
-def _ids(joined: str | None) -> frozenset[int]:
-    return frozenset(int(id_) for id_ in joined.split(",")) if joined else frozenset()
+    return feed_entries.Subscription(viewer_from(row), kind, row.target_id, row.reference_only, base_url)
 
 
 def _note_use(session: Session, feed_id: int, last_used_at: datetime | None, now: datetime) -> None:

@@ -28,7 +28,7 @@ def _joined(ids: Any) -> Any:
     return func.aggregate_strings(cast(ids, String), ",")
 
 
-_VIEWER: Sequence[Any] = (
+VIEWER_COLUMNS: Sequence[Any] = (
     User.id.label("user_id"),
     User.name,
     User.email,
@@ -47,13 +47,17 @@ _VIEWER: Sequence[Any] = (
 
 _BY_TOKEN = (
     select(
-        *_VIEWER, ApiToken.id.label("token_id"), ApiToken.scope, ApiToken.expires_at, ApiToken.last_used_at
+        *VIEWER_COLUMNS,
+        ApiToken.id.label("token_id"),
+        ApiToken.scope,
+        ApiToken.expires_at,
+        ApiToken.last_used_at,
     )
     .join(User, ApiToken.user_id == User.id)
     .where(ApiToken.token_hash == bindparam("token_hash"), ApiToken.revoked_at.is_(None), User.active)
 )
 
-_BY_USER = select(*_VIEWER).where(
+_BY_USER = select(*VIEWER_COLUMNS).where(
     User.id == bindparam("user_id"), User.session_epoch == bindparam("epoch"), User.active
 )
 
@@ -65,16 +69,17 @@ def by_token(session: Session, token: str, now: datetime) -> Viewer | None:
         return None
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_EVERY:
         _note_use(session, row.token_id, now)
-    return _viewer(row, row.scope)
+    return viewer_from(row, row.scope)
 
 
 def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:
     """Who a browser's session stands for; None once the sessions of that epoch were ended."""
     row = session.execute(_BY_USER, {"user_id": user_id, "epoch": epoch}).one_or_none()
-    return None if row is None else _viewer(row, None)
+    return None if row is None else viewer_from(row)
 
 
-def _viewer(row: Row[*tuple[Any, ...]], scope: str | None) -> Viewer:
+def viewer_from(row: Row[*tuple[Any, ...]], scope: str | None = None) -> Viewer:
+    """The viewer in a row that has ``VIEWER_COLUMNS``."""
     return Viewer(
         id=row.user_id,
         name=row.name,

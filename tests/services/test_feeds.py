@@ -9,7 +9,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import NotFound, Refused
-from labbook.models import Allocation, Change, Feed, ProjectMember, Reservation, User
+from labbook.models import Allocation, Change, Equipment, Feed, ProjectMember, Reservation, User
 from labbook.services import feeds, transaction
 from tests.services.feed_world import BASE_URL, NOW, World, make_world
 
@@ -210,6 +210,14 @@ def test_unattended_equipment_makes_nobody_busy_but_its_set_up_and_tear_down_do(
     ]
 
 
+def test_what_was_given_back_early_is_not_shown_as_used(world: World) -> None:
+    booked = world.book("ada", "Short", "chamber", setup=0.5, teardown=1)
+    secret = world.subscribe("ada", "mine")
+    world.change(booked, status="completed", occupied_until=TOMORROW + timedelta(hours=2))
+    shown = [(str(e["summary"]), e["dtend"].dt - TOMORROW) for e in world.events(secret)]
+    assert shown == [("Set-up: Short", timedelta(0)), ("Short", timedelta(hours=2))]
+
+
 def test_attended_equipment_keeps_its_set_up_within_one_opaque_entry(world: World) -> None:
     world.book("ada", "Probing", "scope", "chamber", setup=0.5)
     (entry,) = world.events(world.subscribe("ada", "mine"))
@@ -227,7 +235,7 @@ def test_a_reference_only_feed_holds_nothing_that_anybody_wrote(world: World) ->
 def test_a_calendar_speaks_its_subscribers_language(world: World) -> None:
     world.book("ada", "Hush", "chamber")
     world.write(lambda: world.session.execute(update(User).where(User.name == "Bea").values(locale="da")))
-    assert world.sees("bea", "equipment:chamber") == ["Optaget: Klimaskab"]
+    assert world.sees("bea", "equipment:chamber") == ["Busy: Klimaskab"]
 
 
 def test_sequence_grows_with_each_change_that_the_subscriber_may_see(world: World) -> None:
@@ -292,7 +300,26 @@ def test_an_unchanged_feed_costs_one_query_and_a_changed_one_no_more_for_many_en
     for day in range(2, 12):
         world.book("ada", "More", "scope", start=NOW + timedelta(days=day))
         world.book("bea", "More", "source", start=NOW + timedelta(days=day))
-    assert cost() == few <= 7
+    assert cost() == few <= 9
+
+
+def test_what_changes_elsewhere_costs_a_look_and_no_rendering(world: World) -> None:
+    world.book("ada", "Mine", "scope")
+    secret = world.subscribe("bea", "equipment:scope")
+    before = feeds.read(world.session, secret, now=NOW, base_url=BASE_URL)
+    world.book("ada", "Elsewhere", "chamber")
+    after = feeds.read(world.session, secret, now=NOW, base_url=BASE_URL)
+    assert after.stamp != before.stamp
+    assert after.content is before.content
+
+
+def test_a_renamed_piece_of_equipment_shows_at_once(world: World) -> None:
+    world.book("ada", "Mine", "scope")
+    secret = world.subscribe("bea", "equipment:scope")
+    world.body(secret)
+    renamed = update(Equipment).where(Equipment.slug == "scope").values(name={"en": "Scope 1"})
+    world.write(lambda: world.session.execute(renamed))
+    assert world.titles(secret) == ["Busy: Scope 1"]
 
 
 def test_a_new_day_is_read_anew(world: World) -> None:
