@@ -138,21 +138,30 @@ def in_parallel(offered: Mapping[str, Any], units: int) -> dict[str, Any]:
     return dict(offered) | {"low": min(low, low * units), "high": max(high, high * units)}
 
 
-def parse_budget(text: str) -> tuple[int, str]:
-    """The capacity of a utility: thousandths (rounded down), and the unit that it is counted in."""
-    value, unit = _split(text)
-    _measure(text, value, unit)
-    return _thousandths(text, value, math.floor), unit
+def parse_budget(text: str, unit: str | None = None) -> tuple[int, str]:
+    """The capacity of a utility: thousandths (rounded down), and the unit that it is counted in.
+
+    ``unit``: the one it is counted in already, since draws are stored in it.
+    """
+    value, own = _split(text)
+    if unit is None:
+        _measure(text, value, own)
+        return _thousandths(text, value, math.floor), own
+    return _thousandths(text, _converted(text, value, own, unit), math.floor), unit
 
 
 def parse_draw(text: str, unit: str) -> int:
     """What is drawn, in thousandths of ``unit`` and rounded up: a budget is never overdrawn by rounding."""
     value, own = _split(text)
-    drawn, base = _measure(text, value, own)
+    return _thousandths(text, _converted(text, value, own, unit), math.ceil)
+
+
+def _converted(text: str, value: float, own: str, unit: str) -> float:
+    measured, base = _measure(text, value, own)
     one, expected = _measure(unit, 1.0, unit)
     if base != expected:
         raise QuantityError("unit_mismatch", text=text, expected=unit)
-    return _thousandths(text, drawn / one, math.ceil)
+    return measured / one
 
 
 def _thousandths(text: str, value: float, rounded: Any) -> int:

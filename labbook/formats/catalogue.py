@@ -130,13 +130,19 @@ class _Reading:
     def _utility(self, table: Table, slug: str) -> UtilityEntry:
         facility = self._home(table, slug, self.known.utilities)
         name = table.name("name", required=True)
-        capacity, unit = 0, ""
+        stored = self.known.utilities.get(slug)
+        capacity, unit = 0, stored.unit if stored else ""
         text = table.text("capacity", required=True)
         if text:
             try:
-                capacity, unit = parse_budget(text)
+                capacity, unit = parse_budget(text, stored.unit if stored else None)
             except QuantityError as error:
                 table.wrong("capacity", error.code, **error.params)
+            else:
+                if stored and capacity < stored.drawn:
+                    table.wrong(
+                        "capacity", "capacity_in_use", utility=slug, drawn=stored.drawn / 1000, unit=unit
+                    )
         table.finish()
         self.utilities[slug] = KnownUtility(facility, unit)
         return UtilityEntry(slug, table.line, facility, name, capacity, unit)
@@ -188,6 +194,9 @@ class _Reading:
             slot=_slot(table),
         )
         table.finish()
+        stored = self.known.equipment.get(slug)
+        if stored and entry.places < stored.reserved:
+            table.wrong("places", "places_in_use", equipment=slug, places=stored.reserved)
         self.equipment[slug] = KnownEquipment(
             facility, entry.category, entry.places, entry.capabilities, entry.parallel
         )

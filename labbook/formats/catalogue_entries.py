@@ -126,17 +126,23 @@ class KnownFacility:
 
 @dataclass(frozen=True)
 class KnownUtility:
+    """``drawn``: the greatest sum that is reserved at any instant, in thousandths of ``unit``."""
+
     facility: str
     unit: str
+    drawn: int = 0
 
 
 @dataclass(frozen=True)
 class KnownEquipment:
+    """``reserved``: the highest number of a place that is reserved from now on."""
+
     facility: str
     category: str
     places: int
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     parallel: bool = False
+    reserved: int = 0
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ CATALOGUE_SENTENCES: Mapping[str, str] = {
     "unknown_unit": N_("The unit of “{text}” is not known."),
     "logarithmic_unit": N_("“{text}” is in decibels, which cannot be compared; write the value itself."),
     "unit_mismatch": N_("“{text}” cannot be compared with {expected}."),
-    "unit_fixed": N_("The unit of a utility that is drawn from stays {unit}."),
     "range_mixed": N_("The two ends of “{text}” are of different kinds."),
     "range_reversed": N_("“{text}” ends below its beginning."),
     "range_needed": N_("“{text}” must be a range such as 20..85 degC: “up to” has no beginning here."),
@@ -66,7 +65,6 @@ CATALOGUE_SENTENCES: Mapping[str, str] = {
     "need_unmet": N_("No equipment of this catalogue meets this need of {environment}."),
     "needs_unmet": N_("The equipment of this catalogue cannot meet all needs of {environment} at once."),
     # what is stored already
-    "places_in_use": N_("{equipment} cannot go below {places} places: more are reserved or were used."),
-    "capacity_in_use": N_("{utility} cannot go below what is already reserved of it."),
-    "zone_in_use": N_("The time zone cannot change while there are reservations."),
+    "places_in_use": N_("{equipment} cannot go below {places} places: that many are reserved."),
+    "capacity_in_use": N_("{utility} cannot go below {drawn} {unit}: that much is reserved."),
 }

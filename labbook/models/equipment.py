@@ -66,6 +66,7 @@ class Equipment(Base):
     facility: Mapped[Facility] = relationship()
     room: Mapped[Room | None] = relationship()
     place_rows: Mapped[list[Place]] = relationship(back_populates="equipment", order_by="Place.number")
+    """Every place there ever was; what may be taken now is ``current_places``."""
     draws: Mapped[list[EquipmentDraw]] = relationship(
         back_populates="equipment", cascade="all, delete-orphan"
     )
@@ -73,9 +74,13 @@ class Equipment(Base):
         back_populates="equipment", cascade="all, delete-orphan"
     )
 
+    @property
+    def current_places(self) -> list[Place]:
+        return [place for place in self.place_rows if place.number <= self.places]
+
 
 class Place(Base):
-    """What is really occupied. Places are numbered from 1 and never removed while allocated."""
+    """What is really occupied. Places are numbered from 1; those above ``Equipment.places`` are history."""
 
     __tablename__ = "places"
     __table_args__ = (Index("uq_places_equipment_number", "equipment_id", "number", unique=True),)

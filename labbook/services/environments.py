@@ -104,12 +104,12 @@ def _free(
     """The candidates with how many of their places are free throughout."""
     pieces = facts.load_equipment(session, [Wanted(c.slug) for c in candidates], lock=False)
     plan = Plan(pieces, use, recipe)
-    ids = [p.id for equipment, _ in pieces for p in equipment.place_rows]
+    ids = [p.id for equipment, _ in pieces for p in equipment.current_places]
     occupied = occupied_places(session, ids, plan.occupied)
     left = {
         equipment.slug: sum(
             not any(o.overlaps(plan.span(equipment)) for o in occupied.get(p.id, ()))
-            for p in equipment.place_rows
+            for p in equipment.current_places
         )
         for equipment, _ in pieces
     }

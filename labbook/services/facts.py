@@ -183,13 +183,13 @@ def place(
     session: Session, plan: Plan, *, apart_from: int | None = None, prefer: Iterable[int] = ()
 ) -> Placing:
     """Choose free places for every piece, or say when too few are free."""
-    all_places = [p.id for equipment, _ in plan.pieces for p in equipment.place_rows]
+    all_places = [p.id for equipment, _ in plan.pieces for p in equipment.current_places]
     occupied = occupied_places(session, all_places, plan.occupied, apart_from=apart_from)
     preferred = set(prefer)
     placements: list[Placement] = []
     conflicts: list[Conflict] = []
     for equipment, count in plan.pieces:
-        places = [p.id for p in equipment.place_rows]
+        places = [p.id for p in equipment.current_places]
         if count > len(places):
             continue  # a problem of its own (too_many_places)
         span = plan.span(equipment)
