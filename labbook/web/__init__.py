@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from labbook.web import operations
+from labbook.web import context, formatting, look, operations
 
 
 def chosen_locale() -> str:
@@ -12,4 +12,7 @@ def chosen_locale() -> str:
 
 def register(app: Flask) -> None:
     """Hang the blueprints onto the app."""
+    formatting.register(app)
+    context.register(app)
+    app.register_blueprint(look.blueprint)
     operations.register(app)
