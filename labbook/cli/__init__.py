@@ -2,13 +2,32 @@
 
 from flask import Flask
 
-from labbook.cli import catalogue, feed, scheduler, serve, sweep
+from labbook.cli import (
+    catalogue,
+    feed,
+    organisation,
+    project,
+    scheduler,
+    serve,
+    sweep,
+    token,
+    user,
+    verify,
+)
 
 
 def register(app: Flask) -> None:
     """Hang every command onto the app."""
-    app.cli.add_command(catalogue.group)
-    app.cli.add_command(feed.group)
-    app.cli.add_command(scheduler.scheduler)
-    app.cli.add_command(serve.serve)
-    app.cli.add_command(sweep.sweep)
+    for command in (
+        catalogue.group,
+        feed.group,
+        organisation.group,
+        project.group,
+        scheduler.scheduler,
+        serve.serve,
+        sweep.sweep,
+        token.group,
+        user.group,
+        verify.verify,
+    ):
+        app.cli.add_command(command)

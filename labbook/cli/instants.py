@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import click
+
+from labbook.domain.durations import DurationError, parse_duration
 
 
 class Instant(click.ParamType[datetime]):
@@ -28,4 +30,23 @@ class Instant(click.ParamType[datetime]):
             self.fail(f"{value!r} is out of range", param, ctx)
 
 
+class Expiry(Instant):
+    """An instant, a date (until its end in UTC), or how long from now on."""
+
+    name = "expiry"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, str) and value.startswith("P"):
+            try:
+                return datetime.now(UTC) + parse_duration(value)
+            except DurationError:
+                self.fail(f"{value!r} is no duration; write it as in P90D", param, ctx)
+        try:
+            last = date.fromisoformat(value)
+        except (ValueError, TypeError):
+            return super().convert(value, param, ctx)
+        return datetime.combine(last, time(), UTC) + timedelta(days=1)
+
+
 INSTANT = Instant()
+EXPIRY = Expiry()

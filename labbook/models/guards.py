@@ -233,3 +233,20 @@ def missing(connection: Connection) -> list[str]:
     )
     found |= set(connection.scalars(text("SELECT conname FROM pg_constraint WHERE contype = 'x'")))
     return sorted({*_PG_TRIGGERS, NO_OVERLAP} - found)
+
+
+def altered(connection: Connection) -> list[str]:
+    """The names of guards that are there under their name and say something else."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+        expected = {name: f"CREATE TRIGGER {name} {body}" for name, body in _SQLITE_TRIGGERS.items()}
+        return sorted(n for n, sql in rows if n in expected and sql.split() != expected[n].split())
+    bodies: dict[str, str] = dict(
+        connection.execute(text("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'labbook%'")).all()
+    )
+    found = []
+    for function in _PG_FUNCTIONS:
+        name = function.split("FUNCTION ")[1].split("(")[0]
+        if name in bodies and bodies[name] != function.split("$$")[1]:
+            found.append(name)
+    return sorted(found)

@@ -90,9 +90,28 @@ def _set_password(session: Session, user_id: int, fresh: str) -> Identity:
 def send_link(session: Session, user: User, purpose: str, *, now: datetime) -> str:
     """Put a one-time link into the outbox; part of another use case. The answer is its path.
 
-    Only the hash is kept. The outbox has to carry the link itself until it has left; whoever sends the
-    message empties its payload with it (``journal.SECRET_KINDS``).
+    The outbox has to carry the link itself until it has left; whoever sends the message empties its payload
+    with it (``journal.SECRET_KINDS``).
     """
+    path = _make_link(session, user, purpose, now)
+    journal.post(session, MESSAGES[purpose], [user.id], now=now, payload={"path": path})
+    return path
+
+
+def invitation_link(session: Session, email: str, *, now: datetime) -> str:
+    """The path of a link for whoever operates the machine to hand over; nothing is mailed."""
+
+    def work() -> str:
+        user = session.scalar(select(User).where(User.email == email.strip().lower(), User.active))
+        if user is None:
+            raise NotFound("user")
+        return _make_link(session, user, "invitation", now)
+
+    return transaction.write(session, work)
+
+
+def _make_link(session: Session, user: User, purpose: str, now: datetime) -> str:
+    """Only the hash is kept."""
     token = secrets.token_urlsafe(32)
     session.add(
         OneTimeLink(
@@ -103,9 +122,7 @@ def send_link(session: Session, user: User, purpose: str, *, now: datetime) -> s
             expires_at=now + VALIDITY[purpose],
         )
     )
-    path = f"/{purpose}/{token}"
-    journal.post(session, MESSAGES[purpose], [user.id], now=now, payload={"path": path})
-    return path
+    return f"/{purpose}/{token}"
 
 
 def ask_reset(session: Session, email: str, *, now: datetime) -> None:

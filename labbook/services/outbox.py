@@ -161,7 +161,7 @@ def _letter(session: Session, row_id: int, office: Office) -> Letter | None:
         locale=user.locale,
         name=user.name,
         address=user.email,
-        url=str(message.payload.get("url") or office.base_url),
+        url=office.base_url + str(message.payload.get("path", "/")),
         written_at=message.created_at,
     )
     if message.reservation_id is None:

@@ -78,6 +78,13 @@ def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:
     return None if row is None else viewer_from(row)
 
 
+def by_email(session: Session, email: str) -> Viewer | None:
+    """Somebody named on the command line, who needs no proof."""
+    query = select(*VIEWER_COLUMNS).where(User.email == email.strip().lower(), User.active)
+    row = session.execute(query).one_or_none()
+    return None if row is None else viewer_from(row)
+
+
 def viewer_from(row: Row[*tuple[Any, ...]], scope: str | None = None) -> Viewer:
     """The viewer in a row that has ``VIEWER_COLUMNS``."""
     return Viewer(
