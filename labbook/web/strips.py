@@ -1,0 +1,194 @@
+"""A thing's own strip of the timeline, laid out for an SVG: percentages across, pixels down.
+
+Pages carry no inline style, so positions are attributes of an SVG that ``macros/strip.html`` draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from labbook.domain.wall_time import local_date, midnight
+from labbook.formats import moments
+from labbook.formats.words import word
+from labbook.services.reservation_views import ReservationView
+
+HEAD = 20
+LANE = 28
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is drawn. ``status`` is a reservation's, or ``busy``, ``block``, ``overrun``.
+
+    ``start`` to ``end`` is what is occupied, ``use`` the part of it without set-up and tear-down.
+    ``this``: the one that the page is about.
+    """
+
+    status: str
+    label: str
+    start: datetime
+    end: datetime
+    use: tuple[datetime, datetime] | None = None
+    href: str | None = None
+    this: bool = False
+
+
+@dataclass(frozen=True)
+class Tick:
+    x: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A block in its lane: ``x``, ``width`` of what is occupied; ``use_x``, ``use_width`` within that."""
+
+    block: Block
+    x: str
+    width: str
+    y: int
+    use_x: str
+    use_width: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    height: int
+    ticks: Sequence[Tick]
+    weekends: Sequence[tuple[str, str]]
+    placed: Sequence[Placed]
+    now: str | None
+    words: str
+
+
+def block_of(view: ReservationView, *, this: bool = False) -> Block:
+    """A reservation that is seen in full."""
+    return Block(
+        status=look_of(view.status, kind=view.kind, overrun=view.overrun_since is not None),
+        label=view.title,
+        start=view.occupied_start,
+        end=view.occupied_end,
+        use=(view.start, view.end),
+        href=f"/reservations/{view.id}",
+        this=this,
+    )
+
+
+def look_of(status: str, *, kind: str = "booking", overrun: bool = False) -> str:
+    """Which of the look's states it is drawn as."""
+    if overrun:
+        return "overrun"
+    return "block" if kind == "block" else status
+
+
+def lay_out(
+    blocks: Iterable[Block],
+    start: datetime,
+    end: datetime,
+    zone: str,
+    *,
+    locale: str = "en",
+    now: datetime | None = None,
+) -> Strip:
+    """Blocks that touch ``[start, end)``, those that overlap beneath each other."""
+    scale = _Scale(start, end)
+    seen = sorted((b for b in blocks if b.start < end and start < b.end), key=lambda b: (b.start, b.end))
+    where = ZoneInfo(zone)
+    placed: list[Placed] = []
+    lanes: list[datetime] = []
+    for block in seen:
+        lane = next((n for n, free in enumerate(lanes) if free <= block.start), len(lanes))
+        lanes[lane:] = [block.end, *lanes[lane + 1 :]]
+        placed.append(_place(block, scale, lane, where, locale))
+    return Strip(
+        height=HEAD + 4 + LANE * max(1, len(lanes)),
+        ticks=_ticks(scale, where, locale),
+        weekends=_weekends(scale, where),
+        placed=placed,
+        now=scale.at(now) if now is not None and start <= now < end else None,
+        words=moments.span(start, end, where, locale),
+    )
+
+
+class _Scale:
+    def __init__(self, start: datetime, end: datetime) -> None:
+        self.start, self.end = start, end
+
+    def at(self, instant: datetime) -> str:
+        return _percent((instant - self.start) / (self.end - self.start))
+
+    def clip(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        return max(start, self.start), min(end, self.end)
+
+    def width(self, start: datetime, end: datetime) -> str:
+        return _percent((end - start) / (self.end - self.start))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3f}%"
+
+
+def _place(block: Block, scale: _Scale, lane: int, zone: ZoneInfo, locale: str) -> Placed:
+    start, end = scale.clip(block.start, block.end)
+    use_start, use_end = scale.clip(*(block.use or (block.start, block.end)))
+    whole = (end - start) / timedelta(seconds=1)
+    said = moments.span(*(block.use or (block.start, block.end)), zone, locale)
+    return Placed(
+        block=block,
+        x=scale.at(start),
+        width=scale.width(start, end),
+        y=HEAD + 2 + lane * LANE,
+        use_x=_percent((use_start - start).total_seconds() / whole),
+        use_width=_percent(max(0.0, (use_end - use_start).total_seconds() / whole)),
+        words=", ".join(part for part in (block.label, word(block.status, locale), said) if part),
+    )
+
+
+def _ticks(scale: _Scale, zone: ZoneInfo, locale: str) -> list[Tick]:
+    length = scale.end - scale.start
+    if length <= timedelta(days=2):
+        return [Tick(scale.at(at), moments.clock(at, zone)) for at in _hours(scale, zone, 4)]
+    days = list(_days(scale, zone))
+    if length <= timedelta(days=11):
+        return [Tick(scale.at(midnight(d, zone)), moments.day(d, zone, locale)) for d in days]
+    if length <= timedelta(days=100):
+        return [
+            Tick(scale.at(midnight(d, zone)), moments.day(d, zone, locale)) for d in days if d.weekday() == 0
+        ]
+    return [Tick(scale.at(midnight(d, zone)), moments.day(d, zone, locale)) for d in days if d.day == 1]
+
+
+def _days(scale: _Scale, zone: ZoneInfo) -> Iterable[date]:
+    day = local_date(scale.start, zone)
+    while midnight(day, zone) < scale.end:
+        if midnight(day, zone) >= scale.start:
+            yield day
+        day += _DAY
+
+
+def _hours(scale: _Scale, zone: ZoneInfo, every: int) -> Iterable[datetime]:
+    """Wall-clock hours; the one that the clocks skip in spring is left out."""
+    day = local_date(scale.start, zone)
+    while midnight(day, zone) < scale.end:
+        for hour in range(0, 24, every):
+            at = datetime.combine(day, time(hour), tzinfo=zone).astimezone(UTC)
+            if scale.start <= at < scale.end and at.astimezone(zone).hour == hour:
+                yield at
+        day += _DAY
+
+
+def _weekends(scale: _Scale, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Each Saturday and Sunday as ``(x, width)``, cut to the strip."""
+    found = []
+    day = local_date(scale.start, zone)
+    while midnight(day, zone) < scale.end:
+        if day.weekday() >= 5:
+            start, end = scale.clip(midnight(day, zone), midnight(day + _DAY, zone))
+            found.append((scale.at(start), scale.width(start, end)))
+        day += _DAY
+    return found
