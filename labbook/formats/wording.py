@@ -31,6 +31,7 @@ SENTENCES: Mapping[str, str] = {
     "too_many_pieces": N_("A reservation takes at most {limit} pieces of equipment."),
     "calibration_ends": N_("The calibration of {equipment} holds until {due} only."),
     "calibration_lapsed": N_("The calibration of {equipment} ran out on {due}."),
+    "use_now_needs_approval": N_("{equipment} cannot be used at once: a manager approves it first."),
     # environments
     "unknown_environment": N_("There is no test environment “{environment}”."),
     "environment_mismatch": N_("This equipment does not fit what {environment} needs."),

@@ -19,6 +19,7 @@ from labbook.domain.reservation import BLOCKING, Clock, Status, next_step
 from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT, text_problems
 from labbook.models import (
     Allocation,
+    Equipment,
     IdempotencyKey,
     Participant,
     Piece,
@@ -43,9 +44,6 @@ def request(
     Raises ``Refused`` with every problem and conflict, ``Forbidden`` for a block by somebody who is not
     staff there. With ``dry_run`` the answer is what would be, and nothing is kept.
     """
-    if command.use_now:
-        length = command.end - command.start
-        command = replace(command, start=now, end=now + length)
 
     def work() -> ReservationView:
         return _request(session, command, actor, now)
@@ -67,6 +65,8 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(command.equipment, pieces, recipe)
     if not pieces:
         raise Refused(problems)
+    if command.use_now:
+        command = _from_now(command, pieces, now, problems)
     if len({equipment.facility_id for equipment, _ in pieces}) > 1:
         raise Refused([*problems, Problem("several_facilities", "equipment")])
     facility_id = pieces[0][0].facility_id
@@ -118,6 +118,22 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
         )
     session.flush()
     return view_of(session, reservation, viewer=actor, problems=checked.problems)
+
+
+def _from_now(
+    command: RequestReservation,
+    pieces: Sequence[tuple[Equipment, int]],
+    now: datetime,
+    problems: list[Problem],
+) -> RequestReservation:
+    """Begin at once: the set-up begins now, and the time of use after it. Not where a manager must agree."""
+    for equipment, _ in pieces:
+        if equipment.approval == "manager":
+            problems.append(
+                Problem("use_now_needs_approval", "equipment", params={"equipment": equipment.slug})
+            )
+    start = now + timedelta(seconds=max(equipment.setup for equipment, _ in pieces))
+    return replace(command, start=start, end=start + (command.end - command.start))
 
 
 def _repeated(session: Session, command: RequestReservation, actor: Viewer) -> Reservation | None:

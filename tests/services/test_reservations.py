@@ -262,6 +262,12 @@ def test_use_now_is_free_of_the_grid_and_begins_at_once(session: Session, cast: 
     assert (view.status, view.start) == ("in_use", now)
 
 
+def test_use_now_is_not_for_what_a_manager_approves(session: Session, cast: Cast) -> None:
+    with pytest.raises(Refused) as refused:
+        book(session, cast.anna, "chamber", use_now=True)
+    assert "use_now_needs_approval" in codes(refused)
+
+
 def test_a_manager_enters_afterwards_what_happened(session: Session, cast: Cast) -> None:
     view = book(
         session, cast.mia, "chamber", start="2026-03-20 10:00", end="2026-03-20 12:00", holder=cast.anna.email
