@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
@@ -49,8 +50,14 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return _EPOCH + timedelta(microseconds=value)
+            return _instant(value)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=32_768)
+def _instant(microseconds: int) -> datetime:
+    """Remembered, because a calendar's instants repeat: whole quarters of an hour, many times each."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 # SQLite only numbers rows by itself when the key is exactly INTEGER.

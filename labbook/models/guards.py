@@ -124,12 +124,13 @@ _PG_TRIGGERS = {
 
 _DERIVED = f"(SELECT {BLOCKING_SQL} FROM reservations WHERE id = NEW.reservation_id)"
 
+# ``blocking = 1``, not ``blocking``: SQLite uses a partial index only for its own condition, word for word.
 _OVERLAP = f"""
 BEGIN
     SELECT RAISE(ABORT, '{NO_OVERLAP}')
     WHERE {_DERIVED} AND NEW.starts_at < (
         SELECT ends_at FROM allocations
-        WHERE place_id = NEW.place_id AND blocking AND starts_at < NEW.ends_at AND id IS NOT NEW.id
+        WHERE place_id = NEW.place_id AND blocking = 1 AND starts_at < NEW.ends_at AND id IS NOT NEW.id
         ORDER BY starts_at DESC LIMIT 1
     );
 END
@@ -143,12 +144,12 @@ BEGIN
             SELECT NEW.starts_at AS at
             UNION
             SELECT starts_at FROM draws
-            WHERE utility_id = NEW.utility_id AND blocking
+            WHERE utility_id = NEW.utility_id AND blocking = 1
               AND starts_at > NEW.starts_at AND starts_at < NEW.ends_at
         ) AS peaks
         WHERE (
             SELECT coalesce(sum(amount), 0) FROM draws
-            WHERE utility_id = NEW.utility_id AND blocking
+            WHERE utility_id = NEW.utility_id AND blocking = 1
               AND starts_at <= peaks.at AND ends_at > peaks.at
         ) > (SELECT capacity FROM utilities WHERE id = NEW.utility_id)
     );
@@ -194,9 +195,9 @@ _SQLITE_TRIGGERS = {
     "utilities_capacity": f"""AFTER UPDATE OF capacity ON utilities WHEN NEW.capacity < OLD.capacity
         BEGIN
             SELECT RAISE(ABORT, '{WITHIN_BUDGET}') WHERE EXISTS (
-                SELECT 1 FROM draws AS peak WHERE peak.utility_id = NEW.id AND peak.blocking AND (
+                SELECT 1 FROM draws AS peak WHERE peak.utility_id = NEW.id AND peak.blocking = 1 AND (
                     SELECT sum(amount) FROM draws
-                    WHERE utility_id = NEW.id AND blocking
+                    WHERE utility_id = NEW.id AND blocking = 1
                       AND starts_at <= peak.starts_at AND ends_at > peak.starts_at
                 ) > NEW.capacity
             );

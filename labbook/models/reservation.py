@@ -147,7 +147,12 @@ class Allocation(Base):
     __table_args__ = (
         CheckConstraint("ends_at > starts_at", name="order"),
         Index("ix_allocations_place", "place_id", "starts_at", "ends_at",
-              postgresql_where=text("blocking"), sqlite_where=text("blocking")),
+              postgresql_where=text("blocking"), sqlite_where=text("blocking = 1")),
+        # What is over: read by a window bounded from below by the longest span of the place.
+        Index("ix_allocations_past", "place_id", "starts_at", "ends_at",
+              postgresql_where=text("NOT blocking"), sqlite_where=text("blocking = 0")),
+        Index("ix_allocations_past_span", "place_id", text("(ends_at - starts_at)"),
+              postgresql_where=text("NOT blocking"), sqlite_where=text("blocking = 0")),
         Index("ix_allocations_reservation", "reservation_id"),
     )  # fmt: skip
 
@@ -174,7 +179,7 @@ class Draw(Base):
         CheckConstraint("ends_at > starts_at", name="order"),
         CheckConstraint("amount > 0", name="amount"),
         Index("ix_draws_utility", "utility_id", "starts_at", "ends_at",
-              postgresql_where=text("blocking"), sqlite_where=text("blocking")),
+              postgresql_where=text("blocking"), sqlite_where=text("blocking = 1")),
         Index("ix_draws_reservation", "reservation_id"),
     )  # fmt: skip
 

@@ -88,11 +88,11 @@ class _Facility:
 
 @dataclass(frozen=True)
 class _Target:
-    """What the scope names. ``equipment_ids`` is whose occupation it shows, None for a whole facility's."""
+    """What the scope names; ``equipment_ids`` is whose occupation its calendar shows."""
 
     name: str
     facility_id: int | None = None
-    equipment_ids: frozenset[int] | None = frozenset()
+    equipment_ids: frozenset[int] = frozenset()
 
 
 class Reading:
@@ -165,7 +165,8 @@ class Reading:
             case "environment":
                 return self._environment()
             case "facility":
-                return _Target(self.facilities[target_id or 0].name, target_id, None)
+                inside = frozenset(id_ for id_, item in self.items.items() if item.facility_id == target_id)
+                return _Target(self.facilities[target_id or 0].name, target_id, inside)
             case "project":
                 title = self.session.scalar(select(Project.name).where(Project.id == target_id))
                 return _Target(title or "")
@@ -373,26 +374,24 @@ class Reading:
 
     def _blocks(self, *columns: Any) -> Select[*tuple[Any, ...]]:
         """``columns`` of what blocks and isn't this subscriber's to see."""
-        query: Select[*tuple[Any, ...]] = (
+        return (
             select(*columns)
             .select_from(Allocation)
             .join(Place, Allocation.place_id == Place.id)
             .join(Reservation, Allocation.reservation_id == Reservation.id)
             .where(
-                Allocation.blocking,
+                Place.equipment_id.in_(sorted(self.target.equipment_ids)),
+                Allocation.blocking.expression,  # as the partial index says it
                 Allocation.ends_at > self.today - KEPT_BACK,
                 # Without a project the comparison is neither true nor false, and its negation would
                 # hide the block.
                 not_(func.coalesce(in_scope(self.scope), false())),
             )
         )
-        if self.target.equipment_ids is None:
-            return query.where(Reservation.facility_id == self.target.facility_id)
-        return query.where(Place.equipment_id.in_(sorted(self.target.equipment_ids)))
 
     def _using(self) -> Select[int]:
         """The reservations that use equipment of the target."""
-        ids = sorted(self.target.equipment_ids or ())
+        ids = sorted(self.target.equipment_ids)
         return select(Piece.reservation_id).where(Piece.equipment_id.in_(ids))
 
 

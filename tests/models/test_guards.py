@@ -135,7 +135,7 @@ def test_the_check_walks_one_index_step(session: Session, booked: Reservation) -
         return
     place_id = session.scalar(select(Place.id))
     query = """EXPLAIN QUERY PLAN SELECT ends_at FROM allocations
-        WHERE place_id = :p AND blocking AND starts_at < 5 AND id IS NOT 3
+        WHERE place_id = :p AND blocking = 1 AND starts_at < 5 AND id IS NOT 3
         ORDER BY starts_at DESC LIMIT 1"""
     steps = [r[3] for r in session.execute(text(query), {"p": place_id})]
     assert len(steps) == 1
