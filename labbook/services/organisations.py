@@ -13,7 +13,7 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.words import text_problems
 from labbook.models import Equipment, Organisation, User
-from labbook.models.organisation import KINDS
+from labbook.models.organisation import KINDS as KINDS
 from labbook.services import transaction
 from labbook.services.directory import NAME_LIMIT, require_keeper, slug_problems
 

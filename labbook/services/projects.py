@@ -13,7 +13,7 @@ from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.words import text_problems
 from labbook.models import Project, ProjectMember, User
-from labbook.models.project import ACTIVITIES
+from labbook.models.project import ACTIVITIES as ACTIVITIES
 from labbook.services import transaction
 from labbook.services.directory import (
     NAME_LIMIT,

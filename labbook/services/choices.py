@@ -1,0 +1,105 @@
+"""What a booking form offers: equipment, environments, projects, people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session, joinedload
+
+from labbook.domain.access import Viewer
+from labbook.models import Environment, EnvironmentVersion, Equipment
+from labbook.models.project import ACTIVITIES
+from labbook.services import projects, users
+from labbook.services.projects import ProjectView
+from labbook.services.users import Colleague
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Equipment (with places and category) or an environment, and whose wall clock it stands under."""
+
+    slug: str
+    name: Mapping[str, str]
+    category: str
+    places: int
+    facility: str
+    facility_name: Mapping[str, str]
+    zone: str
+    staffs: bool
+
+
+@dataclass(frozen=True)
+class BookingChoices:
+    equipment: Sequence[Choice]
+    environments: Sequence[Choice]
+    projects: Sequence[ProjectView]
+    people: Sequence[Colleague]
+    activities: Sequence[str] = ACTIVITIES
+
+    def zone_of(self, slugs: Sequence[str], environment: str | None) -> str:
+        """The zone of the first thing chosen; of the first facility as long as nothing is."""
+        for choice in self.environments:
+            if choice.slug == environment:
+                return choice.zone
+        by_slug = {choice.slug: choice for choice in self.equipment}
+        for slug in slugs:
+            if slug in by_slug:
+                return by_slug[slug].zone
+        return self.equipment[0].zone if self.equipment else "Europe/Copenhagen"
+
+
+def for_booking(session: Session, *, viewer: Viewer) -> BookingChoices:
+    equipment = session.scalars(
+        select(Equipment)
+        .where(Equipment.state != "retired")
+        .options(joinedload(Equipment.facility, innerjoin=True))
+        .order_by(Equipment.facility_id, Equipment.category, Equipment.slug)
+    )
+    recipes = session.scalars(
+        select(EnvironmentVersion)
+        .join(
+            Environment,
+            and_(
+                EnvironmentVersion.environment_id == Environment.id,
+                EnvironmentVersion.number == Environment.version,
+            ),
+        )
+        .options(joinedload(EnvironmentVersion.environment).joinedload(Environment.facility))
+        .order_by(Environment.facility_id, Environment.slug)
+    )
+    return BookingChoices(
+        equipment=[_of_equipment(each, viewer) for each in equipment],
+        environments=[_of_recipe(each, viewer) for each in recipes],
+        projects=projects.chargeable(session, viewer=viewer),
+        people=users.nameable(session, viewer=viewer),
+    )
+
+
+def _of_equipment(row: Equipment, viewer: Viewer) -> Choice:
+    facility = row.facility
+    return Choice(
+        slug=row.slug,
+        name=row.name,
+        category=row.category,
+        places=row.places,
+        facility=facility.slug,
+        facility_name=facility.name,
+        zone=facility.time_zone,
+        staffs=viewer.is_staff_of(facility.id),
+    )
+
+
+def _of_recipe(row: EnvironmentVersion, viewer: Viewer) -> Choice:
+    facility = row.environment.facility
+    return Choice(
+        slug=row.environment.slug,
+        name=row.name,
+        category="",
+        places=1,
+        facility=facility.slug,
+        facility_name=facility.name,
+        zone=facility.time_zone,
+        staffs=viewer.is_staff_of(facility.id),
+    )

@@ -1,0 +1,110 @@
+"""One's own account: profile, password, tokens and subscriptions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from flask import Response as FlaskResponse
+from flask import current_app, flash, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from labbook.config import Settings
+from labbook.domain.errors import Problem, Refused
+from labbook.extensions import limiter
+from labbook.services import accounts, choices, feeds, qualifications, tokens
+from labbook.services.feeds import CreateFeed
+from labbook.web import keeping
+from labbook.web.fields import Fields
+from labbook.web.page import database, now, page_blueprint, viewer
+from labbook.web.sign_in import begin
+
+blueprint = page_blueprint("account")
+
+
+@blueprint.get("/account")
+def show() -> FlaskResponse:
+    return _page()
+
+
+def _page(secret: str = "", address: str = "") -> FlaskResponse:
+    """``secret`` and ``address`` are shown this once."""
+    actor = viewer()
+    offered = choices.for_booking(database(), viewer=actor)
+    page = render_template(
+        "account/show.html",
+        tokens=tokens.list_own(database(), viewer=actor),
+        feeds=feeds.list_own(database(), viewer=actor),
+        held=qualifications.held_by(database(), viewer=actor),
+        choices=offered,
+        locales=accounts.LOCALES,
+        zone=offered.zone_of((), None),
+        secret=secret,
+        address=address,
+        kept=keeping.shown_again(),
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/account/profile")
+def profile() -> Response:
+    read = Fields(request.form)
+    accounts.update_profile(database(), read.line("name"), read.line("locale"), actor=viewer())
+    flash(_("Saved."), "success")
+    return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/account/password")
+@limiter.limit("10 per minute", deduct_when=lambda response: response.status_code == 422)
+def password() -> Response:
+    new = request.form.get("password", "")
+    if new != request.form.get("again", ""):
+        raise Refused([Problem("passwords_differ", "again")])
+    identity = accounts.change_password(database(), request.form.get("present", ""), new, actor=viewer())
+    begin(identity, remember=False)
+    flash(_("Your password is changed. All your other sessions have ended."), "success")
+    return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/account/tokens")
+def create_token() -> FlaskResponse:
+    read = Fields(request.form)
+    day = read.day("expires")
+    if read.problems:
+        raise Refused(read.problems)
+    expires = datetime.combine(day, time.max, ZoneInfo("Europe/Copenhagen")).astimezone(UTC) if day else None
+    made = tokens.create(
+        database(),
+        read.line("name"),
+        actor=viewer(),
+        now=now(),
+        scope=read.chosen("scope"),
+        expires_at=expires,
+    )
+    return _page(secret=made.secret)
+
+
+@blueprint.post("/account/tokens/<int:token_id>/revoke")
+def revoke_token(token_id: int) -> Response:
+    tokens.revoke(database(), token_id, actor=viewer(), now=now())
+    flash(_("Revoked. Whatever used it is refused from now on."), "success")
+    return redirect(url_for("account.show") + "#tokens", 303)
+
+
+@blueprint.post("/account/feeds")
+def create_feed() -> FlaskResponse:
+    read = Fields(request.form)
+    command = CreateFeed(read.line("feed_scope"), read.line("feed_name"), read.ticked("reference_only"))
+    made = feeds.create(database(), command, actor=viewer(), now=now())
+    settings: Settings = current_app.config["SETTINGS"]
+    return _page(address=f"{settings.base_url}/feeds/{made.secret}.ics")
+
+
+@blueprint.post("/account/feeds/<int:feed_id>/revoke")
+def revoke_feed(feed_id: int) -> Response:
+    feeds.revoke(database(), feed_id, actor=viewer(), now=now())
+    flash(_("Revoked. Calendars that subscribed to it get nothing more."), "success")
+    return redirect(url_for("account.show") + "#feeds", 303)

@@ -1,0 +1,209 @@
+"""Reservations: my list, one of them with everything that can be done to it, and the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.exceptions import NotFound as NoPage
+from werkzeug.wrappers import Response
+
+from labbook.domain.errors import Problem, Refused
+from labbook.services import changes, choices, decisions, queue, reservation_views
+from labbook.services.commands import ChangeReservation, Decide, Wanted
+from labbook.services.reservation_views import ReservationView, Search
+from labbook.web import fields, keeping
+from labbook.web.fields import Fields
+from labbook.web.page import database, now, page_blueprint, viewer
+from labbook.web.sign_in import own_path
+from labbook.web.wording import sentences
+
+blueprint = page_blueprint("reservations")
+
+Step = Callable[..., ReservationView]
+
+STEPS: dict[str, tuple[Step, object]] = {
+    "approve": (decisions.approve, _l("Approved.")),
+    "accept": (decisions.approve, _l("The change is accepted.")),
+    "decline": (decisions.decline, _l("Declined.")),
+    "refuse": (decisions.decline, _l("The change is declined; the reservation stays as it was.")),
+    "cancel": (decisions.cancel, _l("Cancelled.")),
+    "check-in": (decisions.check_in, _l("Checked in. Hand it back when you are done.")),
+    "check-out": (decisions.check_out, _l("Handed back. The rest of the time is free again.")),
+    "abort": (decisions.abort, _l("Aborted.")),
+    "extend": (decisions.extend, _l("Extended.")),
+    "transfer": (decisions.transfer, _l("Transferred.")),
+    "message": (decisions.message, _l("Sent.")),
+}
+
+VIEWS = {
+    "upcoming": ("requested", "approved", "in_use"),
+    "past": ("completed", "declined", "cancelled", "expired", "no_show", "aborted"),
+}
+
+
+@blueprint.get("/reservations")
+def mine() -> str:
+    which = request.args.get("show", "upcoming")
+    if which not in VIEWS:
+        raise NoPage()
+    scope = request.args.get("of", "mine")
+    search = Search(
+        status=VIEWS[which],
+        mine=scope != "all",
+        newest_first=which == "past",
+        after=_cursor(request.args.get("after", "")),
+        limit=50,
+    )
+    page = reservation_views.search(database(), search, viewer=viewer())
+    following = None
+    if page.next is not None:
+        after = f"{page.next[0].isoformat()}_{page.next[1]}"
+        following = url_for("reservations.mine", show=which, of=scope, after=after)
+    return render_template(
+        "reservations/mine.html", items=page.items, following=following, which=which, scope=scope
+    )
+
+
+def _cursor(text: str) -> tuple[datetime, int] | None:
+    instant, _, row = text.rpartition("_")
+    try:
+        at = datetime.fromisoformat(instant.replace(" ", "+"))
+    except ValueError:
+        return None
+    return (at, int(row)) if row.isdecimal() and len(row) < 19 and at.tzinfo is not None else None
+
+
+@blueprint.get("/reservations/<public_id>")
+def show(public_id: str) -> str:
+    actor = viewer()
+    view = reservation_views.find(database(), public_id, viewer=actor)
+    window, around = queue.around(database(), view, viewer=actor)
+    zone = ZoneInfo(view.zone)
+    start = {**fields.wall_fields("start", view.start, zone), **fields.wall_fields("end", view.end, zone)}
+    editing = bool({"edit", "move", "propose", "transfer"} & view.allowed)
+    return render_template(
+        "reservations/show.html",
+        view=view,
+        window=window,
+        around=around,
+        now=now(),
+        zone=view.zone,
+        names={piece.slug: piece.name for piece in view.equipment},
+        kept=keeping.shown_again(),
+        whens=start,
+        choices=choices.for_booking(database(), viewer=actor) if editing else None,
+        staffs=actor.is_admin or actor.role in ("manager", "technician"),
+    )
+
+
+@blueprint.post("/reservations/<public_id>/<any({}):step>".format(", ".join(f'"{s}"' for s in STEPS)))
+def act(public_id: str, step: str) -> Response:
+    run, said = STEPS[step]
+    read = Fields(request.form)
+    command = Decide(
+        reservation=public_id,
+        revision=_revision(read),
+        reason=read.text("reason"),
+        cause=read.chosen("cause"),
+        until=_until(read, public_id) if step == "extend" else None,
+        to=read.chosen("to"),
+        text=read.text("text"),
+        override=tuple(request.form.getlist("override")),
+    )
+    made = run(database(), command, actor=viewer(), now=now())
+    return _done(made, str(said))
+
+
+@blueprint.post("/reservations/<public_id>/change")
+def change(public_id: str) -> Response:
+    """Move, resize, re-equip, retitle; what was not touched is not a change."""
+    before = reservation_views.find(database(), public_id, viewer=viewer())
+    read = Fields(request.form)
+    wish = _wish(read, before)
+    made = changes.change(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
+    waits = made.pending_change is not None and wish.is_material
+    return _done(made, _("Asked for; a manager has to agree first.") if waits else _("Changed."))
+
+
+@blueprint.post("/reservations/<public_id>/propose")
+def propose(public_id: str) -> Response:
+    before = reservation_views.find(database(), public_id, viewer=viewer())
+    read = Fields(request.form)
+    wish = _wish(read, before)
+    made = changes.propose(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
+    return _done(made, _("Proposed. It is held until the holder answers."))
+
+
+@blueprint.post("/reservations/<public_id>/withdraw")
+def withdraw(public_id: str) -> Response:
+    read = Fields(request.form)
+    made = changes.withdraw(database(), public_id, revision=_revision(read), actor=viewer(), now=now())
+    return _done(made, _("Withdrawn."))
+
+
+def _done(made: ReservationView, said: str) -> Response:
+    flash(said, "success")
+    for text in sentences(made.problems, made.zone, {p.slug: p.name for p in made.equipment}):
+        flash(text, "warning")
+    after = request.form.get("next", "")
+    target = own_path(after) if after else url_for("reservations.show", public_id=made.id)
+    return redirect(target, 303)
+
+
+def _revision(read: Fields) -> int | None:
+    text = read.line("revision")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _until(read: Fields, public_id: str) -> datetime | None:
+    """So many minutes more, or until a wall time."""
+    view = reservation_views.find(database(), public_id, viewer=viewer())
+    minutes = read.line("minutes")
+    if minutes.isdecimal() and 0 < int(minutes[:6]) <= 60 * 24 * 90:
+        return view.end + timedelta(minutes=int(minutes[:6]))
+    until = read.instant("until", ZoneInfo(view.zone))
+    if read.problems:
+        raise Refused(read.problems)
+    return until
+
+
+def _wish(read: Fields, before: ReservationView) -> ChangeReservation:
+    zone = ZoneInfo(before.zone)
+    start, end = read.instant("start", zone, required=False), read.instant("end", zone, required=False)
+    if read.problems:
+        raise Refused(read.problems)
+    title, notes = read.chosen("title"), read.text("notes") if "notes" in read.form else None
+    if "title" in read.form and title is None:
+        raise Refused([Problem("missing", "title")])
+    wanted = _wanted(read)
+    same = {(p.slug, p.places) for p in before.equipment}
+    listed = read.listed("participants")
+    people = {p.email for p in before.participants}
+    return ChangeReservation(
+        start=start if start != before.start else None,
+        end=end if end != before.end else None,
+        equipment=wanted if wanted and {(w.slug, w.places) for w in wanted} != same else None,
+        title=title if title != before.title else None,
+        notes=notes if notes != before.notes else None,
+        project=read.line("project") if read.form.get("project", before.project) != before.project else None,
+        participants=listed if "participants" in read.form and set(listed) != people else None,
+        override=tuple(read.form.getlist("override")),
+        reason=read.text("reason"),
+    )
+
+
+def _wanted(read: Fields) -> tuple[Wanted, ...]:
+    slugs, places = read.form.getlist("equipment"), read.form.getlist("places")
+    found = []
+    for i, slug in enumerate(slugs):
+        count = places[i] if i < len(places) else "1"
+        if slug and not (count.isascii() and count.isdecimal() and 0 < int(count[:9]) < 100_000):
+            raise Refused([Problem("bad_number", "equipment", params={"value": count[:40]})])
+        if slug:
+            found.append(Wanted(slug, int(count)))
+    return tuple(found)

@@ -1,0 +1,62 @@
+"""Problems and conflicts as the reader is told them: names for slugs, the lab's clock for instants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Flask
+
+from labbook.domain.errors import Conflict, Problem
+from labbook.formats import moments, wording
+from labbook.formats.words import localised
+from labbook.web.formatting import locale_code
+
+Names = Mapping[str, Mapping[str, str]]
+
+
+def sentences(problems: Sequence[Problem], zone: str, names: Names | None = None) -> list[str]:
+    return [sentence(problem, zone, names) for problem in problems]
+
+
+def sentence(problem: Problem, zone: str = "UTC", names: Names | None = None) -> str:
+    locale = locale_code()
+    shown = {key: _shown(value, locale, zone, names or {}) for key, value in problem.params.items()}
+    return wording.sentence(problem.code, shown, locale)
+
+
+def named(conflicts: Sequence[Conflict], names: Names) -> list[Conflict]:
+    """The same with names in place of slugs."""
+    locale = locale_code()
+    return [
+        replace(c, equipment=localised(names[c.equipment], locale) if c.equipment in names else c.equipment)
+        for c in conflicts
+    ]
+
+
+def beside(
+    problems: Sequence[Problem], field: str, zone: str = "UTC", names: Names | None = None
+) -> list[str]:
+    """What belongs beside one field."""
+    return sentences([p for p in problems if p.field == field and p.weight == "blocking"], zone, names)
+
+
+def _shown(value: Any, locale: str, zone: str, names: Names) -> Any:
+    match value:
+        case datetime():
+            return moments.moment(value, ZoneInfo(zone), locale)
+        case date():
+            return moments.day(value, ZoneInfo(zone), locale, year=True)
+        case timedelta():
+            return moments.duration(value, locale)
+        case str() if value in names:
+            return localised(names[value], locale)
+        case _:
+            return value
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals.update(problem_sentence=sentence, problems_beside=beside, conflicts_named=named)
