@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
 WRITE_OPTION = "labbook_write"
 """The execution option of a connection that is about to write."""
 
 _BUSY_TIMEOUT_MS = 5000
+_LOOK_AGAIN = (0.001, 0.006)
 
 
 def prepare_engine(engine: Engine) -> Engine:
@@ -38,8 +43,33 @@ def _connect_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get(WRITE_OPTION)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if connection.get_execution_options().get(WRITE_OPTION):
+        _begin_writing(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Wait for the write lock in short, uneven steps.
+
+    SQLite's own waiting sleeps for up to 0.1 s at a time: with many writers whoever has waited longest
+    looks least often, and the last of sixteen waits a second for locks that are held for milliseconds.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+                time.sleep(random.uniform(*_LOOK_AGAIN))  # noqa: S311 - no secret
+            else:
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
 
 
 def _connect_postgresql(connection: Any, record: Any) -> None:
