@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
-from multiprocessing.managers import SyncManager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -76,33 +78,61 @@ def by_raw_sql(session: Session, task: tuple[int, int], number: int) -> str:
     return "booked"
 
 
-def run_client(url: str, barrier: Any, attempt: Attempt, task: Any, rounds: int) -> list[tuple[str, float]]:
+Answer = tuple[str, float]
+
+
+def run_client(
+    answers: Connection, url: str, barrier: Barrier, attempt: Attempt, task: Any, rounds: int
+) -> None:
     """One process: in each round wait for the others, try once, note what came of it and how long it took."""
+    try:
+        answers.send(_attempts(url, barrier, attempt, task, rounds))
+    except BrokenBarrierError:
+        answers.send("another client failed")
+    except BaseException:  # noqa: BLE001 - told to whoever started the race
+        barrier.abort()
+        answers.send(traceback.format_exc())
+
+
+def _attempts(url: str, barrier: Barrier, attempt: Attempt, task: Any, rounds: int) -> list[Answer]:
     engine = prepare_engine(create_engine(url))
-    answers = []
+    found = []
     with Session(engine) as session:
         session.execute(text("SELECT 1"))
         session.rollback()
         for number in range(rounds):
             barrier.wait(timeout=60)
             began = time.perf_counter()
-            answers.append((attempt(session, task, number), time.perf_counter() - began))
+            found.append((attempt(session, task, number), time.perf_counter() - began))
     engine.dispose()
-    return answers
+    return found
 
 
-def race(url: str, attempt: Attempt, tasks: list[Any], rounds: int = ROUNDS) -> list[list[tuple[str, float]]]:
-    """The answers round by round."""
+def race(url: str, attempt: Attempt, tasks: list[Any], rounds: int = ROUNDS) -> list[list[Answer]]:
+    """The answers round by round. No client outlives the race, whatever becomes of it."""
     context = multiprocessing.get_context("spawn")
-    manager: SyncManager
-    with context.Manager() as manager, ProcessPoolExecutor(len(tasks), mp_context=context) as pool:
-        barrier = manager.Barrier(len(tasks))
-        futures = [pool.submit(run_client, url, barrier, attempt, task, rounds) for task in tasks]
-        answers = [future.result(timeout=240) for future in futures]
-    return [list(each) for each in zip(*answers, strict=True)]
+    barrier = context.Barrier(len(tasks))
+    clients, pipes = [], []
+    try:
+        for task in tasks:
+            ours, theirs = context.Pipe(duplex=False)
+            client = context.Process(
+                target=run_client, args=(theirs, url, barrier, attempt, task, rounds), daemon=True
+            )
+            client.start()
+            theirs.close()
+            clients.append(client)
+            pipes.append(ours)
+        found = [pipe.recv() if pipe.poll(timeout=200) else "no answer" for pipe in pipes]
+    finally:
+        for client in clients:
+            client.join(timeout=5)
+            client.kill()
+    assert all(isinstance(each, list) for each in found), "\n".join(e for e in found if isinstance(e, str))
+    return [list(each) for each in zip(*found, strict=True)]
 
 
-def assert_one_each_round(rounds: list[list[tuple[str, float]]]) -> None:
+def assert_one_each_round(rounds: list[list[Answer]]) -> None:
     for answers in rounds:
         assert Counter(answer for answer, _ in answers) == {"booked": 1, "refused": len(answers) - 1}
     # A second is the promise on a machine of two cores that runs all sixteen; the bench prints figures.
