@@ -20,7 +20,7 @@ from labbook.models import (
 from labbook.services import facts
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
-from labbook.services.occupancy import occupied_places, overlapping
+from labbook.services.occupancy import OVERLAPPING, occupied_places
 
 
 def current(session: Session, slug: str) -> EnvironmentVersion | None:
@@ -131,8 +131,9 @@ def ambient_clashes(session: Session, plan: Plan, *, apart_from: int | None = No
         .join(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
         .where(
             Place.equipment_id.in_([e.id for e in shared]),
-            *overlapping(plan.occupied.start, plan.occupied.end),
+            *OVERLAPPING,
             Reservation.id != (apart_from or 0),
-        )
+        ),
+        {"since": plan.occupied.start, "until": plan.occupied.end},
     )
     return [slug for slug, ambient in rows if mine and ambient and not same(ambient, mine)]

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain.allocation import choose, shortage
@@ -25,6 +25,7 @@ from labbook.models import (
     EquipmentDraw,
     EquipmentQualification,
     Facility,
+    Instant,
     Organisation,
     Qualification,
     QualificationKind,
@@ -102,6 +103,28 @@ class Plan:
         return [piece_facts(equipment, wanted) for equipment, wanted in self.pieces]
 
 
+# Built once: putting these statements together takes longer than running them.
+_EQUIPMENT = (
+    select(Equipment)
+    .where(Equipment.slug.in_(bindparam("slugs", expanding=True)))
+    .order_by(Equipment.id)
+    .options(
+        joinedload(Equipment.facility, innerjoin=True),
+        selectinload(Equipment.place_rows),
+        selectinload(Equipment.draws).joinedload(EquipmentDraw.utility, innerjoin=True),
+        selectinload(Equipment.qualifications).joinedload(EquipmentQualification.kind, innerjoin=True),
+    )
+)
+_LOCKED_EQUIPMENT = _EQUIPMENT.execution_options(populate_existing=True).with_for_update(
+    key_share=True, of=Equipment
+)
+_CLOSURES = select(Closure).where(
+    Closure.facility_id == bindparam("facility_id"),
+    Closure.starts_at < bindparam("until", type_=Instant()),
+    Closure.ends_at > bindparam("since", type_=Instant()),
+)
+
+
 def load_equipment(session: Session, wanted: Iterable[Wanted], *, lock: bool) -> list[tuple[Equipment, int]]:
     """The pieces with everything the rules need, in order of id; unknown slugs are left out.
 
@@ -111,21 +134,8 @@ def load_equipment(session: Session, wanted: Iterable[Wanted], *, lock: bool) ->
     counts: dict[str, int] = {}
     for each in wanted:
         counts[each.slug] = counts.get(each.slug, 0) + each.places
-    query = (
-        select(Equipment)
-        .where(Equipment.slug.in_(counts))
-        .order_by(Equipment.id)
-        .execution_options(populate_existing=lock)
-        .options(
-            joinedload(Equipment.facility, innerjoin=True),
-            selectinload(Equipment.place_rows),
-            selectinload(Equipment.draws).joinedload(EquipmentDraw.utility, innerjoin=True),
-            selectinload(Equipment.qualifications).joinedload(EquipmentQualification.kind, innerjoin=True),
-        )
-    )
-    if lock:
-        query = query.with_for_update(key_share=True, of=Equipment)
-    return [(equipment, counts[equipment.slug]) for equipment in session.scalars(query)]
+    query = _LOCKED_EQUIPMENT if lock else _EQUIPMENT
+    return [(each, counts[each.slug]) for each in session.scalars(query, {"slugs": sorted(counts)})]
 
 
 def unknown_equipment(wanted: Iterable[Wanted], found: Sequence[tuple[Equipment, int]]) -> list[Problem]:
@@ -135,13 +145,8 @@ def unknown_equipment(wanted: Iterable[Wanted], found: Sequence[tuple[Equipment,
 
 
 def hours_of(session: Session, facility: Facility, within: Interval) -> Hours:
-    closures = session.scalars(
-        select(Closure).where(
-            Closure.facility_id == facility.id,
-            Closure.starts_at < within.end,
-            Closure.ends_at > within.start,
-        )
-    ).all()
+    asked = {"facility_id": facility.id, "since": within.start, "until": within.end}
+    closures = session.scalars(_CLOSURES, asked).all()
     return Hours(
         zone=ZoneInfo(facility.time_zone),
         staffed=facility.staffed,

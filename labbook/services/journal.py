@@ -29,7 +29,7 @@ def record(
     new: dict[str, Any] | None = None,
     reason: str = "",
     rule: str | None = None,
-) -> None:
+) -> HistoryEntry:
     """Append one entry and mark the facility's calendars as changed.
 
     ``old`` and ``new`` hold changed fields only, never free text: that goes into ``reason``.
@@ -38,19 +38,19 @@ def record(
     if remark is not None:
         session.add(remark)
         session.flush()
-    session.add(
-        HistoryEntry(
-            reservation_id=reservation.id,
-            at=now,
-            actor_id=actor.id if actor else None,
-            rule=rule,
-            action=action,
-            old=_plain(old or {}),
-            new=_plain(new or {}),
-            remark_id=remark.id if remark else None,
-        )
+    entry = HistoryEntry(
+        reservation_id=reservation.id,
+        at=now,
+        actor_id=actor.id if actor else None,
+        rule=rule,
+        action=action,
+        old=_plain(old or {}),
+        new=_plain(new or {}),
+        remark_id=remark.id if remark else None,
     )
+    session.add(entry)
     transaction.touch(session, reservation.facility_id)
+    return entry
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session, aliased
 
 from labbook.domain.interval import Interval
@@ -32,26 +32,42 @@ class DrawSpan:
     span: Interval
 
 
-def overlapping(start: datetime, end: datetime) -> list[ColumnElement[bool]]:
-    """Conditions on a join of ``Place`` and ``Allocation`` for what blocks within ``[start, end)``.
+_SINCE: BindParameter[datetime] = bindparam("since", type_=Instant())
+_UNTIL: BindParameter[datetime] = bindparam("until", type_=Instant())
 
-    Blocking rows of one place never overlap, so of those that begin before ``start`` only the last can
-    reach into it: the start is bounded from below by that row, and the index is walked no further.
-    """
+
+def _overlapping() -> list[ColumnElement[bool]]:
     before = aliased(Allocation)
-    since = literal(start, Instant())
     last_before = (
         select(func.max(before.starts_at))
-        .where(before.place_id == Place.id, before.blocking, before.starts_at <= since)
+        .where(before.place_id == Place.id, before.blocking, before.starts_at <= _SINCE)
         .scalar_subquery()
     )
     return [
         Allocation.place_id == Place.id,
         Allocation.blocking.expression,
-        Allocation.starts_at >= func.coalesce(last_before, since),
-        Allocation.starts_at < end,
-        Allocation.ends_at > start,
+        Allocation.starts_at >= func.coalesce(last_before, _SINCE),
+        Allocation.starts_at < _UNTIL,
+        Allocation.ends_at > _SINCE,
     ]
+
+
+OVERLAPPING = _overlapping()
+"""Conditions on a join of ``Place`` and ``Allocation`` for what blocks within ``[:since, :until)``.
+
+Blocking rows of one place never overlap, so of those that begin before ``since`` only the last can reach
+into it: the start is bounded from below by that row, and the index is walked no further.
+"""
+
+# Built once: putting the statement together takes longer than running it.
+_OCCUPIED = (
+    select(Allocation.place_id, Allocation.starts_at, Allocation.ends_at)
+    .select_from(Place)
+    .join(Allocation, Allocation.place_id == Place.id)
+    .where(Place.id.in_(bindparam("places", expanding=True)), *OVERLAPPING)
+    .order_by(Allocation.place_id, Allocation.starts_at)
+)
+_OCCUPIED_BY_OTHERS = _OCCUPIED.where(Allocation.reservation_id != bindparam("apart_from"))
 
 
 def occupied_places(
@@ -62,17 +78,13 @@ def occupied_places(
     apart_from: int | None = None,
 ) -> dict[int, list[Interval]]:
     """Place id -> what blocks it within ``within``, apart from the allocations of one reservation."""
-    query = (
-        select(Allocation.place_id, Allocation.starts_at, Allocation.ends_at)
-        .select_from(Place)
-        .join(Allocation, Allocation.place_id == Place.id)
-        .where(Place.id.in_(place_ids), *overlapping(within.start, within.end))
-        .order_by(Allocation.place_id, Allocation.starts_at)
-    )
-    if apart_from is not None:
-        query = query.where(Allocation.reservation_id != apart_from)
+    asked = {"places": list(place_ids), "since": within.start, "until": within.end}
+    if apart_from is None:
+        rows = session.execute(_OCCUPIED, asked)
+    else:
+        rows = session.execute(_OCCUPIED_BY_OTHERS, asked | {"apart_from": apart_from})
     found: dict[int, list[Interval]] = {}
-    for place_id, start, end in session.execute(query):
+    for place_id, start, end in rows:
         found.setdefault(place_id, []).append(Interval(start, end))
     return found
 

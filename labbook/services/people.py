@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem
 from labbook.models import Project, ProjectMember, User
+
+_ACTIVE = (
+    select(User)
+    .where(User.email.in_(bindparam("emails", expanding=True)), User.active)
+    .options(joinedload(User.organisation, innerjoin=True))
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,7 @@ def resolve(
     named = {email.strip().lower() for email in participants}
     holder_email = (holder or actor.email).strip().lower()
     users = {
-        user.email: user
-        for user in session.scalars(select(User).where(User.email.in_({holder_email, *named}), User.active))
+        user.email: user for user in session.scalars(_ACTIVE, {"emails": sorted({holder_email, *named})})
     }
     the_project = _project(session, project, actor, facility_id, problems)
     the_holder = users.get(holder_email)

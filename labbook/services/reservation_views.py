@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, bindparam, literal, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain.access import Viewer, parties
@@ -178,34 +178,12 @@ def view_of(
     session: Session, reservation: Reservation, *, viewer: Viewer, problems: Sequence[Problem] = ()
 ) -> ReservationView:
     """The full view of a reservation that the viewer is known to see, with history and thread."""
-    history = session.scalars(
-        select(HistoryEntry)
-        .where(HistoryEntry.reservation_id == reservation.id)
-        .order_by(HistoryEntry.id)
-        .options(joinedload(HistoryEntry.actor), joinedload(HistoryEntry.remark))
-    )
-    messages = session.scalars(
-        select(Message)
-        .where(Message.reservation_id == reservation.id)
-        .order_by(Message.id)
-        .options(joinedload(Message.author, innerjoin=True), joinedload(Message.remark, innerjoin=True))
-    )
+    asked = {"reservation_id": reservation.id}
     return summary_of(
         reservation,
         viewer=viewer,
         problems=problems,
-        history=[
-            HistoryView(
-                at=entry.at,
-                actor=entry.actor.name if entry.actor else None,
-                rule=entry.rule,
-                action=entry.action,
-                old=entry.old,
-                new=entry.new,
-                reason=entry.remark.text if entry.remark else "",
-            )
-            for entry in history
-        ],
+        history=history_views(session.scalars(_HISTORY, asked)),
         messages=[
             MessageView(
                 at=message.at,
@@ -213,9 +191,39 @@ def view_of(
                 by_staff=message.author.role != "engineer",
                 text=message.remark.text,
             )
-            for message in messages
+            for message in session.scalars(_THREAD, asked)
         ],
     )
+
+
+# Built once: putting these statements together takes longer than running them.
+_HISTORY = (
+    select(HistoryEntry)
+    .where(HistoryEntry.reservation_id == bindparam("reservation_id"))
+    .order_by(HistoryEntry.id)
+    .options(joinedload(HistoryEntry.actor), joinedload(HistoryEntry.remark))
+)
+_THREAD = (
+    select(Message)
+    .where(Message.reservation_id == bindparam("reservation_id"))
+    .order_by(Message.id)
+    .options(joinedload(Message.author, innerjoin=True), joinedload(Message.remark, innerjoin=True))
+)
+
+
+def history_views(entries: Iterable[HistoryEntry]) -> list[HistoryView]:
+    return [
+        HistoryView(
+            at=entry.at,
+            actor=entry.actor.name if entry.actor else None,
+            rule=entry.rule,
+            action=entry.action,
+            old=entry.old,
+            new=entry.new,
+            reason=entry.remark.text if entry.remark else "",
+        )
+        for entry in entries
+    ]
 
 
 def summary_of(

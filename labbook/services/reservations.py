@@ -20,6 +20,7 @@ from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT, text_problems
 from labbook.models import (
     Allocation,
     Equipment,
+    HistoryEntry,
     IdempotencyKey,
     Participant,
     Piece,
@@ -30,7 +31,7 @@ from labbook.services import environments, facts, journal, people, transaction
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, draw, occupy
-from labbook.services.reservation_views import ReservationView, view_of
+from labbook.services.reservation_views import ReservationView, history_views, summary_of, view_of
 
 PIECES_LIMIT = 50
 _YEARS = (1990, 2190)
@@ -107,7 +108,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     session.flush()
     occupy(session, reservation, checked.placing.placements, now=now)
     draw(session, reservation, checked.draws)
-    _tell(session, reservation, command, actor, now, automatic=reservation.status != Status.REQUESTED)
+    told = _tell(session, reservation, command, actor, now, automatic=reservation.status != Status.REQUESTED)
     if command.idempotency_key:
         session.add(
             IdempotencyKey(
@@ -119,7 +120,10 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
             )
         )
     session.flush()
-    return view_of(session, reservation, viewer=actor, problems=checked.problems)
+    # All there is to tell of it has just been written: there is nothing to read back.
+    return summary_of(
+        reservation, viewer=actor, problems=checked.problems, history=history_views(told), messages=()
+    )
 
 
 def _from_now(
@@ -364,9 +368,9 @@ def _tell(
     now: datetime,
     *,
     automatic: bool,
-) -> None:
+) -> list[HistoryEntry]:
     """History from the request on, and a message to whoever must know."""
-    journal.record(
+    asked = journal.record(
         session,
         reservation,
         "request",
@@ -381,6 +385,7 @@ def _tell(
         },
         reason=command.reason,
     )
+    told = [asked]
     if automatic:
         rule = "automatic"
         if command.kind == "block":
@@ -392,20 +397,14 @@ def _tell(
             Status.IN_USE: ["approve", "check_in"],
             Status.COMPLETED: ["approve", "check_in", "check_out"],
         }[Status(reservation.status)]
-        told = {"approve": Status.APPROVED, "check_in": Status.IN_USE, "check_out": Status.COMPLETED}
+        after = {"approve": Status.APPROVED, "check_in": Status.IN_USE, "check_out": Status.COMPLETED}
         before = Status.REQUESTED
         for step in steps:
-            journal.record(
-                session,
-                reservation,
-                step,
-                actor=None,
-                now=now,
-                rule=rule,
-                old={"status": before},
-                new={"status": told[step]},
+            old, new = {"status": before}, {"status": after[step]}
+            told.append(
+                journal.record(session, reservation, step, actor=None, now=now, rule=rule, old=old, new=new)
             )
-            before = told[step]
+            before = after[step]
     elif reservation.status in BLOCKING:
         journal.post(
             session,
@@ -420,3 +419,4 @@ def _tell(
             session, "booked_for_you", [reservation.holder_id], now=now, reservation=reservation,
             apart_from=actor.id,
         )  # fmt: skip
+    return told
