@@ -27,7 +27,6 @@ SENTENCES: Mapping[str, str] = {
     "retired": N_("{equipment} is no longer in use."),
     "too_many_places": N_("{equipment} has {places} places; {wanted} were asked for."),
     "unknown_equipment": N_("There is no equipment “{equipment}”."),
-    "approval_needed": N_("This needs a manager's approval; request it instead of using it at once."),
     "several_facilities": N_("All equipment of a reservation must be in the same facility."),
     "too_many_pieces": N_("A reservation takes at most {limit} pieces of equipment."),
     "calibration_ends": N_("The calibration of {equipment} holds until {due} only."),

@@ -35,6 +35,7 @@ from labbook.services.reservations import (
     written_problems,
 )
 
+_MANAGER = frozenset({Party.MANAGER})
 _LIVE = (Status.REQUESTED, Status.APPROVED, Status.IN_USE)
 
 
@@ -53,7 +54,7 @@ def change(
     """
 
     def work() -> ReservationView:
-        reservation = _opened(session, public_id, EDITORS, "edit", actor, revision)
+        reservation = _opened(session, public_id, EDITORS, "edit", actor, revision, wish)
         problems = written_problems(wish.title, wish.notes, wish.reason)
         _edit(session, reservation, wish, problems, actor, now)
         if not wish.is_material:
@@ -83,7 +84,7 @@ def propose(
     """A manager proposes another time or equipment, held until the holder accepts or declines."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, public_id, frozenset({Party.MANAGER}), "propose", actor, revision)
+        reservation = _opened(session, public_id, _MANAGER, "propose", actor, revision, wish)
         problems = written_problems(None, None, wish.reason)
         if not wish.is_material:
             refuse_if_any([*problems, Problem("missing", "start")], ())
@@ -204,8 +205,12 @@ def _opened(
     action: str,
     actor: Viewer,
     revision: int | None,
+    wish: ChangeReservation | None = None,
 ) -> Reservation:
-    return opened(session, public_id, actor=actor, allowed=allowed, action=action, revision=revision)
+    takes = [w.slug for w in wish.equipment or ()] if wish and wish.is_material else None
+    return opened(
+        session, public_id, actor=actor, allowed=allowed, action=action, revision=revision, takes=takes
+    )
 
 
 def _edit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -30,7 +31,9 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
     """Approve a request, or whatever change of it is pending and yours to accept."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, command, Action.APPROVE, actor, extra=frozenset({Party.HOLDER}))
+        reservation = _opened(
+            session, command, Action.APPROVE, actor, extra=frozenset({Party.HOLDER}), takes=()
+        )
         if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
             changes.accept(session, reservation, actor=actor, now=now, reason=command.reason)
             return view_of(session, reservation, viewer=actor)
@@ -116,7 +119,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
     """Begin to use: from the start of set-up on; late, while the places are still free."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, command, Action.CHECK_IN, actor, lock_equipment=True)
+        reservation = _opened(session, command, Action.CHECK_IN, actor, takes=())
         problems = written_problems(None, None, command.reason)
         if now < reservation.occupied_from:
             problems.append(Problem("too_early", params={"earliest": reservation.occupied_from}))
@@ -184,7 +187,7 @@ def extend(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
             allowed=PRESENT,
             action="extend",
             revision=command.revision,
-            lock_equipment=True,
+            takes=(),
         )
         if command.until is None:
             raise Refused([Problem("missing", "until")])
@@ -281,7 +284,7 @@ def _opened(
     actor: Viewer,
     *,
     extra: frozenset[Party] = frozenset(),
-    lock_equipment: bool = False,
+    takes: Collection[str] | None = None,
 ) -> Reservation:
     parties = frozenset[Party]().union(*(t.parties for t in TRANSITIONS if t.action is action))
     return opened(
@@ -291,7 +294,7 @@ def _opened(
         allowed=parties | extra,
         action=action,
         revision=command.revision,
-        lock_equipment=lock_equipment or action is Action.APPROVE,
+        takes=takes,
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer, may
 from labbook.domain.errors import Forbidden, NotFound, StaleRevision
 from labbook.domain.reservation import Party
 from labbook.domain.visibility import sees_in_full
-from labbook.models import Equipment, Piece, Reservation, StaffMembership, User
+from labbook.models import Change, Equipment, Piece, Reservation, StaffMembership, User
 from labbook.services.reservation_views import loading, subject_of
 from labbook.services.reservations import refresh_due
 
@@ -24,25 +25,16 @@ def opened(
     allowed: frozenset[Party],
     action: str,
     revision: int | None,
-    lock_equipment: bool = False,
+    takes: Collection[str] | None = None,
 ) -> Reservation:
     """The reservation together with the right to write it.
 
-    Locks the equipment (where the step may take places) and then the reservation: the one order
-    everywhere. Raises ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
+    A step that may take places names in ``takes`` the slugs of what it wants besides the reservation's
+    own pieces: they are all locked before the reservation is, the one order everywhere. Raises
+    ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
     """
-    if lock_equipment:
-        pieces = (
-            select(Piece.equipment_id)
-            .join(Reservation, Piece.reservation_id == Reservation.id)
-            .where(Reservation.public_id == public_id)
-        )
-        session.execute(
-            select(Equipment.id)
-            .where(Equipment.id.in_(pieces))
-            .order_by(Equipment.id)
-            .with_for_update(key_share=True)
-        )
+    if takes is not None:
+        _lock_equipment(session, public_id, takes)
     reservation = session.scalar(
         select(Reservation)
         .where(Reservation.public_id == public_id)
@@ -57,6 +49,27 @@ def opened(
     if revision is not None and revision != reservation.revision:
         raise StaleRevision(reservation.revision)
     return reservation
+
+
+def _lock_equipment(session: Session, public_id: str, slugs: Collection[str]) -> None:
+    """Lock what the reservation has, what a pending change wants, and ``slugs``, in order of id."""
+    own = (
+        select(Piece.equipment_id)
+        .join(Reservation, Piece.reservation_id == Reservation.id)
+        .where(Reservation.public_id == public_id)
+    )
+    wished = session.scalars(
+        select(Change.pieces)
+        .join(Reservation, Change.reservation_id == Reservation.id)
+        .where(Reservation.public_id == public_id, Change.state == "open")
+    )
+    wanted = {piece["equipment_id"] for pieces in wished for piece in pieces}
+    session.execute(
+        select(Equipment.id)
+        .where(or_(Equipment.id.in_(own), Equipment.id.in_(wanted), Equipment.slug.in_(slugs)))
+        .order_by(Equipment.id)
+        .with_for_update(key_share=True)
+    )
 
 
 def changed(reservation: Reservation, now: datetime) -> None:

@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.errors import Refused
+from labbook.domain.errors import Refused, WrongStatus
 from labbook.models import Allocation, Draw, Place, Reservation
 from labbook.models.engine import prepare_engine
-from labbook.services import reservations
-from labbook.services.commands import RequestReservation, Wanted
+from labbook.services import changes, decisions, reservations
+from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.transaction import constraint_of
 from tests.cast import NOW, Cast, at
 
@@ -180,3 +180,40 @@ def test_raw_sql_races_leave_one_row_each(session: Session, racing: Cast, databa
     place_id = session.scalar(select(Allocation.place_id).limit(1))
     session.rollback()
     assert_one_each_round(race(database_url, by_raw_sql, [(i, place_id) for i in ids], rounds=10))
+
+
+def by_one_who_moves_it(session: Session, task: tuple[Viewer, str, bool], number: int) -> str:
+    actor, public_id, moves = task
+    try:
+        if moves:
+            wish = ChangeReservation(start=slot(number % 3)[0], end=slot(number % 3)[1])
+            changes.change(session, public_id, wish, revision=None, actor=actor, now=NOW)
+        else:
+            decisions.approve(session, Decide(public_id), actor=actor, now=NOW)
+    except WrongStatus:
+        return "not waiting"
+    return "done"
+
+
+def deadlocks(session: Session) -> int:
+    """How many the server has counted so far in this database; SQLite has one writer and none."""
+    if session.get_bind().dialect.name != "postgresql":
+        return 0
+    query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    found = session.scalar(query)
+    session.rollback()
+    return int(found or 0)
+
+
+def test_moving_and_approving_one_reservation_at_once_lock_in_the_same_order(
+    session: Session, racing: Cast, database_url: str
+) -> None:
+    start, end = slot(0)
+    wish = RequestReservation((Wanted("scope"),), start, end, "Moved about")
+    one = reservations.request(session, wish, actor=racing.anna, now=NOW).id
+    before = deadlocks(session)
+    tasks = [(racing.anna, one, True) if n % 2 else (racing.mia, one, False) for n in range(8)]
+    rounds = race(database_url, by_one_who_moves_it, tasks, rounds=15)
+    for answers in rounds:
+        assert Counter(answer for answer, _ in answers) == {"done": 4, "not waiting": 4}
+    assert deadlocks(session) == before
