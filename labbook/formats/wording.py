@@ -102,6 +102,11 @@ SENTENCES: Mapping[str, str] = {
     "bad_number": N_("“{value}” is not a whole number from 1."),
     "bad_time": N_("“{value}” is not a time; write it like 08:00."),
     "time_in_gap": N_("{time} does not exist on this day: the clocks go from {before} to {after}."),
+    "time_twice": N_(
+        "{time} happens twice on this day, as the clocks go back: choose the first or the second."
+    ),
+    "bad_length": N_("“{value}” is not a length of time; write it like 2 h, 90 min or 6 d."),
+    "end_and_length": N_("The end and the duration do not agree; leave one of them empty."),
     # feeds
     "unknown_feed_scope": N_("There is no feed “{scope}”."),
     "feed_scope_not_yours": N_("The feed “{scope}” is for managers."),

@@ -37,6 +37,10 @@ WORDS: Mapping[str, str] = {
     "no_show": N_("no-show"),
     "aborted": N_("aborted"),
     "overrun": N_("overrun"),
+    "busy": N_("busy"),
+    "block": N_("the lab's own"),
+    "free": N_("free"),
+    "at_risk": N_("at risk"),
     # steps of a history
     "accept": N_("change accepted"),
     "approve": N_("approved"),

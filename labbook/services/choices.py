@@ -28,6 +28,8 @@ class Choice:
     facility_name: Mapping[str, str]
     zone: str
     staffs: bool
+    automatic: bool = False
+    in_service: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def _of_equipment(row: Equipment, viewer: Viewer) -> Choice:
         facility_name=facility.name,
         zone=facility.time_zone,
         staffs=viewer.is_staff_of(facility.id),
+        automatic=row.approval == "automatic",
+        in_service=row.state == "in_service",
     )
 
 

@@ -57,6 +57,27 @@ def next_free(
     return None
 
 
+def offers(
+    session: Session,
+    wanted: Sequence[Wanted],
+    start: datetime,
+    length: timedelta,
+    *,
+    viewer: Viewer,
+    now: datetime,
+    count: int = 3,
+) -> list[Interval]:
+    """The next few such periods, one after the other."""
+    found: list[Interval] = []
+    while len(found) < count:
+        after = found[-1].end if found else start
+        each = next_free(session, wanted, after, length, viewer=viewer, now=now)
+        if each is None:
+            break
+        found.append(each)
+    return found
+
+
 def _blocked_until(plan: Plan, occupied: Mapping[int, Sequence[Interval]]) -> datetime | None:
     """None when every piece has room; otherwise the earliest time at which the one in the way may start."""
     waits = [w for equipment, count in plan.pieces if (w := _wait(plan, equipment, count, occupied))]

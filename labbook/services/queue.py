@@ -124,6 +124,19 @@ def around(session: Session, view: ReservationView, *, viewer: Viewer) -> tuple[
     ]
 
 
+def beside(
+    session: Session, names: Mapping[str, Mapping[str, str]], span: Interval, *, viewer: Viewer
+) -> tuple[Interval, list[Surroundings]]:
+    """The named pieces around a period that nobody has booked yet."""
+    window = window_of(span)
+    if window.duration > timedelta(days=calendar.DAYS_LIMIT):
+        return window, []
+    entries = _entries(session, names, window, viewer)
+    return window, [
+        _surroundings(slug, name, entries.get(slug, ()), "", span, window) for slug, name in names.items()
+    ]
+
+
 def window_of(span: Interval) -> Interval:
     """What a strip shows: the span with room on either side, whole hours."""
     room = max(timedelta(hours=6), min(span.duration / 3, timedelta(days=7)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, String, bindparam, cast, func, literal, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain.access import Viewer, parties
@@ -356,7 +356,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Search:
-    """Which reservations: those that touch ``[start, end)``; every None matches all."""
+    """Which reservations: those that touch ``[start, end)``; every None matches all.
+
+    ``of_projects``: those that the viewer is a member of; ``of_organisation``: the viewer's; ``text`` is
+    looked for in titles and in the names of equipment.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
@@ -365,9 +369,23 @@ class Search:
     environment: str | None = None
     status: tuple[str, ...] = ()
     mine: bool = False
+    of_projects: bool = False
+    of_organisation: bool = False
+    text: str = ""
     newest_first: bool = False
     after: tuple[datetime, int] | None = None
     limit: int = 100
+
+
+def _says(text: str) -> ColumnElement[bool]:
+    """In the title, or in the name or short name of a piece."""
+    named = or_(
+        Equipment.slug.icontains(text, autoescape=True),
+        func.lower(cast(Equipment.name, String)).contains(text.lower(), autoescape=True),
+    )
+    return or_(
+        Reservation.title.icontains(text, autoescape=True), Reservation.pieces.any(Piece.equipment.has(named))
+    )
 
 
 def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
@@ -400,6 +418,12 @@ def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
                 Reservation.participants.any(Participant.user_id == viewer.id),
             )
         )
+    if wanted.of_projects:
+        query = query.where(Reservation.project_id.in_(sorted(viewer.project_ids)))
+    if wanted.of_organisation:
+        query = query.where(Reservation.organisation_id == viewer.organisation_id)
+    if wanted.text:
+        query = query.where(_says(wanted.text))
     if wanted.after is not None:
         row = tuple_(*order)
         after = tuple_(literal(wanted.after[0], Instant()), literal(wanted.after[1]))

@@ -2,7 +2,22 @@
 
 from flask import Flask
 
-from labbook.web import context, formatting, look, operations
+from labbook.web import (
+    approvals,
+    booking,
+    context,
+    errors,
+    formatting,
+    home,
+    look,
+    operations,
+    reservations,
+    sign_in,
+    wording,
+)
+
+PAGES = (sign_in, home, booking, reservations, approvals)
+"""The blueprints of pages, each in the module of its name."""
 
 
 def chosen_locale() -> str:
@@ -13,6 +28,10 @@ def chosen_locale() -> str:
 def register(app: Flask) -> None:
     """Hang the blueprints onto the app."""
     formatting.register(app)
+    wording.register(app)
     context.register(app)
+    errors.register(app)
     app.register_blueprint(look.blueprint)
+    for page in PAGES:
+        app.register_blueprint(page.blueprint)
     operations.register(app)

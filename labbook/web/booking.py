@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
+import secrets
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,57 +11,68 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from labbook.domain.access import Viewer
+from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.services import choices, free_time, home, reservations
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView
-from labbook.services.reservations import written_problems
-from labbook.web import fields, keeping
+from labbook.web import asking, fields, keeping, outlook
 from labbook.web.fields import Fields
+from labbook.web.formatting import in_words, name_of
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.wording import sentences
 
 blueprint = page_blueprint("booking")
 
-USE_NOW_MINUTES = (30, 60, 120)
-_HELPED = frozenset({"unstaffed", "shutdown", "lead_time", "in_the_past", "taken_meanwhile"})
+AN_HOUR = timedelta(hours=1)
+DEFAULT_MINUTES = "60"
+BUTTONS = frozenset({"add", "remove", "take"})
+"""Buttons of the form that change it and send nothing."""
 
 
 @blueprint.get("/book")
 def form() -> str:
     kept = keeping.typed("/book")
     offered = choices.for_booking(database(), viewer=viewer())
-    values = kept.form or _from_address(offered)
-    slugs = values.getlist("equipment")
-    zone = ZoneInfo(offered.zone_of(slugs, values.get("environment")))
+    values = _taken(kept.form, offered) if kept.form else _from_address(offered)
+    zone = asking.zone_of(values, offered)
     return render_template(
         "booking/form.html",
         choices=offered,
         values=values,
-        rows=_rows(values),
+        options=_options(offered),
+        rows=asking.rows(values),
         kept=kept,
         zone=zone.key,
-        names={each.slug: each.name for each in (*offered.equipment, *offered.environments)},
-        fold={name: fields.is_fold_day(values.get(f"{name}_date", ""), zone) for name in ("start", "end")},
-        instead=_instead(kept, offered),
-        overridable=_overridable(kept, offered, viewer()),
+        names=_names(offered),
+        fold={name: fields.is_fold_day(values.get(f"{name}_date", ""), zone) for name in _MOMENTS},
+        outlook=outlook.of_refusal(Fields(values), offered, kept.problems, kept.conflicts),
+        overridable=_overridable(kept, viewer()),
         staffs=any(each.staffs for each in offered.equipment),
+        once=values.get("once") or secrets.token_hex(8),
+        now=now(),
     )
 
 
 @blueprint.post("/book")
 def book() -> Response:
-    if "add" in request.form or "remove" in request.form or "take" in request.form:
+    if BUTTONS & set(request.form):
         return keeping.show_again(200)
     offered = choices.for_booking(database(), viewer=viewer())
-    read = Fields(request.form)
-    command = _command(read, offered)
-    made = reservations.request(database(), command, actor=viewer(), now=now())
+    asked = asking.command(Fields(request.form), offered)
+    made = reservations.request(database(), asked, actor=viewer(), now=now())
     _tell(made)
     return redirect(url_for("reservations.show", public_id=made.id), 303)
+
+
+@blueprint.post("/book/check")
+def check() -> str:
+    """What would become of the form as it stands: a part of the page, for its script."""
+    offered = choices.for_booking(database(), viewer=viewer())
+    found = outlook.rehearsed(Fields(request.form), offered)
+    return render_template("booking/_outlook.html", outlook=found, names=_names(offered), live=True)
 
 
 @blueprint.post("/equipment/<slug>/use-now")
@@ -70,7 +80,7 @@ def use_now(slug: str) -> Response:
     """From this minute on, for as long as was chosen, or until somebody else's time begins."""
     actor, at = viewer(), now()
     until = _chosen_end(slug, at)
-    command = RequestReservation(
+    asked = RequestReservation(
         equipment=(Wanted(slug),),
         start=at,
         end=until,
@@ -78,18 +88,32 @@ def use_now(slug: str) -> Response:
         project=request.form.get("project") or None,
         use_now=True,
     )
-    made = reservations.request(database(), _once(command), actor=actor, now=at)
+    try:
+        made = reservations.request(database(), asking.once(request.form, asked), actor=actor, now=at)
+    except Refused as refusal:
+        return _rather_book(slug, refusal)
     flash(_("It is yours. Hand it back when you are done."), "success")
     return redirect(url_for("reservations.show", public_id=made.id), 303)
 
 
+def _rather_book(slug: str, refusal: Refused) -> Response:
+    """Not now: why, and the form with the next time that is free."""
+    zone = choices.for_booking(database(), viewer=viewer()).zone_of([slug], None)
+    for text in sentences(refusal.problems, zone):
+        flash(text, "error")
+    if refusal.conflicts:
+        flash(_("Somebody else has it now. This is the next time that it is free."), "error")
+    return redirect(url_for("booking.form", equipment=slug), 303)
+
+
+_MOMENTS = ("start", "end", "expected_end")
+
+
 def _chosen_end(slug: str, at: datetime) -> datetime:
-    chosen = request.form.get("minutes", "60")
+    chosen = request.form.get("minutes", DEFAULT_MINUTES)
     if chosen == "next":
         free = home.free_now(database(), viewer=viewer(), now=at, slug=slug)
-        if not free:
-            raise Refused([Problem("taken_meanwhile", "equipment")])
-        return free[0].until or at + timedelta(hours=8)
+        return (free[0].until if free else None) or at + timedelta(hours=8)
     if chosen.isdecimal() and len(chosen) < 5:
         return at + timedelta(minutes=int(chosen))
     raise Refused([Problem("bad_number", "minutes", params={"value": chosen[:40]})])
@@ -98,10 +122,43 @@ def _chosen_end(slug: str, at: datetime) -> datetime:
 def _tell(made: ReservationView) -> None:
     if made.status == "requested":
         flash(_("Requested. A manager will decide; you are told by mail."), "success")
+    elif made.status == "completed":
+        flash(_("Entered afterwards."), "success")
     else:
         flash(_("Booked."), "success")
     for text in sentences(made.problems, made.zone, {p.slug: p.name for p in made.equipment}):
         flash(text, "warning")
+
+
+def _names(offered: BookingChoices) -> dict[str, dict[str, str]]:
+    return {each.slug: dict(each.name) for each in (*offered.equipment, *offered.environments)}
+
+
+def _options(offered: BookingChoices) -> dict[str, list[tuple[str, str]]]:
+    """Values and labels of the form's selects."""
+    return {
+        "environments": [(each.slug, name_of(each.name)) for each in offered.environments],
+        "projects": [(each.slug, f"{each.name} ({each.organisation_name})") for each in offered.projects],
+        "activities": [(code, in_words(code)) for code in offered.activities],
+    }
+
+
+def _taken(form: MultiDict[str, str], offered: BookingChoices) -> MultiDict[str, str]:
+    """The form, with an offered time in place of what was typed where that button was pressed."""
+    values = form.copy()
+    start, _slash, end = values.pop("take", "").partition("/")
+    if start and end:
+        args = MultiDict([("start", start), ("end", end)])
+        _replace(values, fields.prefilled(args, asking.zone_of(form, offered)))
+    return values
+
+
+def _replace(values: MultiDict[str, str], period: dict[str, str]) -> None:
+    """Another period in the form's fields, and nothing left of the one before."""
+    for name in ("start_fold", "end_fold", "duration"):
+        values.poplist(name)
+    for name, value in period.items():
+        values[name] = value
 
 
 def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
@@ -111,92 +168,37 @@ def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
     zone = ZoneInfo(offered.zone_of(slugs, args.get("environment")))
     values: MultiDict[str, str] = MultiDict(fields.prefilled(args, zone))
     values.setlist("equipment", slugs)
-    for name in ("environment", "title", "project", "holder"):
+    for name in ("environment", "title", "project", "holder", "duration", "kind"):
         if args.get(name):
             values[name] = args[name]
+    _suggest(values, slugs, offered, zone)
     return values
 
 
-def _rows(values: MultiDict[str, str]) -> list[tuple[str, str]]:
-    """Slug and places of each line of the form, with an empty one where another was asked for."""
-    slugs, places = values.getlist("equipment"), values.getlist("places")
-    rows = [(slug, places[i] if i < len(places) else "1") for i, slug in enumerate(slugs)]
-    if (gone := values.get("remove", "")).isdecimal() and int(gone) < len(rows):
-        del rows[int(gone)]
-    if "add" in values or not rows:
-        rows.append(("", "1"))
-    return rows
+def _suggest(values: MultiDict[str, str], slugs: list[str], offered: BookingChoices, zone: ZoneInfo) -> None:
+    """What nobody has said yet: the next free hour, and a title for what approves itself."""
+    known = {each.slug: each for each in offered.equipment}
+    chosen = [known[slug] for slug in slugs if slug in known]
+    if chosen and "start_date" not in values:
+        wanted = [Wanted(each.slug) for each in chosen]
+        free = free_time.next_free(database(), wanted, now(), AN_HOUR, viewer=viewer(), now=now())
+        _replace(values, _typed_period(free, zone))
+    if "start_date" not in values:
+        values["start_date"] = f"{now().astimezone(zone):%Y-%m-%d}"
+    if "end_date" not in values and "duration" not in values:
+        values["duration"] = "1 h"
+    if chosen and all(each.automatic for each in chosen) and "title" not in values:
+        values["title"] = _("Measurement")
 
 
-def _command(read: Fields, offered: BookingChoices) -> RequestReservation:
-    """Raises ``Refused`` with everything that cannot be read, and what is wrong with the words."""
-    rows = [(slug, places) for slug, places in _rows(read.form) if slug]
-    environment = read.chosen("environment")
-    zone = ZoneInfo(offered.zone_of([slug for slug, _places in rows], environment))
-    start, end = read.instant("start", zone), read.instant("end", zone)
-    wanted = tuple(Wanted(slug, _places(places, read)) for slug, places in rows)
-    expected = read.instant("expected_end", zone, required=False)
-    if read.problems or start is None or end is None:
-        missing = [] if wanted or environment else [Problem("missing", "equipment")]
-        words = written_problems(read.line("title"), read.text("notes"), read.text("reason"))
-        raise Refused([*missing, *read.problems, *words])
-    return _once(
-        RequestReservation(
-            equipment=wanted,
-            environment=environment,
-            start=start,
-            end=end,
-            expected_end=expected,
-            title=read.line("title"),
-            notes=read.text("notes"),
-            project=read.chosen("project"),
-            activity=read.chosen("activity"),
-            holder=read.chosen("holder"),
-            participants=read.listed("participants"),
-            traceable=read.ticked("traceable"),
-            kind="block" if read.chosen("kind") == "block" else "booking",
-            override=tuple(read.form.getlist("override")),
-            reason=read.text("reason"),
-        )
-    )
+def _typed_period(period: Interval | None, zone: ZoneInfo) -> dict[str, str]:
+    if period is None:
+        return {}
+    return fields.wall_fields("start", period.start, zone) | fields.wall_fields("end", period.end, zone)
 
 
-def _places(text: str, read: Fields) -> int:
-    if text.strip() in ("", "1"):
-        return 1
-    if text.isascii() and text.isdecimal() and 0 < int(text[:9]) < 100_000:
-        return int(text)
-    read.problems.append(Problem("bad_number", "equipment", params={"value": text[:40]}))
-    return 1
-
-
-def _once(command: RequestReservation) -> RequestReservation:
-    """A form carries a token: sent twice as it is it books once, changed it books anew."""
-    token = request.form.get("once", "")
-    if not token or len(token) > 64:
-        return command
-    content = sorted((k, v) for k, v in request.form.items(multi=True) if k != "csrf_token")
-    fingerprint = hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
-    return replace(command, idempotency_key=f"form:{fingerprint}", fingerprint=fingerprint)
-
-
-def _instead(kept: keeping.Typed, offered: BookingChoices) -> Interval | None:
-    """The next time that would work, beside a refusal of the one asked for."""
-    if not (kept.conflicts or _HELPED & {p.code for p in kept.problems}):
-        return None
-    read = Fields(kept.form)
-    rows = [(slug, places) for slug, places in _rows(kept.form) if slug]
-    zone = ZoneInfo(offered.zone_of([slug for slug, _places in rows], None))
-    start, end = read.instant("start", zone), read.instant("end", zone)
-    if not rows or start is None or end is None or end <= start:
-        return None
-    wanted = [Wanted(slug, _places(places, read)) for slug, places in rows]
-    return free_time.next_free(database(), wanted, start, end - start, viewer=viewer(), now=now())
-
-
-def _overridable(kept: keeping.Typed, offered: BookingChoices, actor: Viewer) -> list[str]:
+def _overridable(kept: keeping.Typed, actor: Viewer) -> list[str]:
     """The codes that this manager may set aside for somebody else's reservation."""
-    already = kept.form.getlist("override")
-    if actor.role not in ("manager", "admin") or not offered.equipment:
+    if actor.role not in (Role.MANAGER, Role.ADMIN):
         return []
-    return sorted({p.code for p in kept.problems if p.overridable} | set(already))
+    return sorted({p.code for p in kept.problems if p.overridable} | set(kept.form.getlist("override")))

@@ -72,8 +72,11 @@ class Fields:
 
     def _resolved(self, name: str, on: date, at: time, zone: ZoneInfo) -> datetime | None:
         wall = datetime.combine(on, at, tzinfo=zone)
-        if self.ticked(f"{name}_second"):
-            wall = wall.replace(fold=1)
+        which = self.line(f"{name}_fold")
+        if happens_twice(wall) and which not in ("1", "2"):
+            self.problems.append(Problem("time_twice", name, params={"time": f"{at:%H:%M}"}))
+            return None
+        wall = wall.replace(fold=int(which == "2"))
         try:
             found = wall.astimezone(UTC)
             back = found.astimezone(zone)
@@ -87,6 +90,16 @@ class Fields:
             return None
         return found
 
+    def length(self, name: str) -> timedelta | None:
+        """Elapsed time: ``"2"`` and ``"2 h"`` are hours; ``"90 min"``, ``"1:30"``, ``"6 d 4 h"``."""
+        text = self.line(name)
+        if not text:
+            return None
+        found = parse_length(text)
+        if found is None:
+            self.problems.append(Problem("bad_length", name, params={"value": text[:40]}))
+        return found
+
     def number(self, name: str, *, default: int = 1) -> int:
         text = self.line(name)
         if not text:
@@ -95,6 +108,34 @@ class Fields:
             self.problems.append(Problem("bad_number", name, params={"value": text[:40]}))
             return default
         return int(text)
+
+
+_PART = re.compile(r"(\d{1,6}(?:[.,]\d{1,3})?)\s*([a-zäöüåæø]*)", re.IGNORECASE | re.ASCII)
+_UNITS = {"m": 60, "h": 3600, "s": 3600, "t": 3600, "d": 86400, "w": 604800, "u": 604800}
+"""By first letter: minutes, hours (Stunden, timer), days (dage), weeks (Wochen, uger)."""
+
+
+def parse_length(text: str) -> timedelta | None:
+    """Elapsed time as people write it; None for what is none. A bare number is hours."""
+    if clock := re.fullmatch(r"(\d{1,4}):([0-5]\d)", text.strip(), re.ASCII):
+        found = timedelta(hours=int(clock[1]), minutes=int(clock[2]))
+        return found or None
+    if _PART.sub("", text).replace("+", "").strip():
+        return None
+    seconds = 0.0
+    for number, unit in _PART.findall(text):
+        letter = "d" if unit[:2].lower() == "ta" else (unit or "h")[0].lower()
+        factor = _UNITS.get(letter)
+        if factor is None:
+            return None
+        seconds += float(number.replace(",", ".")) * factor
+    return timedelta(seconds=round(seconds)) if 0 < seconds < 400 * 86400 else None
+
+
+def happens_twice(wall: datetime) -> bool:
+    """Whether the clocks go back over this wall time."""
+    first, second = wall.replace(fold=0).utcoffset(), wall.replace(fold=1).utcoffset()
+    return (first or timedelta(0)) > (second or timedelta(0))
 
 
 def _clock(text: str) -> time | None:
@@ -120,8 +161,8 @@ def wall_fields(name: str, at: datetime, zone: ZoneInfo) -> dict[str, str]:
     """An instant as the fields it is typed into."""
     local = at.astimezone(zone)
     fields = {f"{name}_date": f"{local:%Y-%m-%d}", f"{name}_time": moments.clock(at, zone)}
-    if local.fold:
-        fields[f"{name}_second"] = "1"
+    if happens_twice(local):
+        fields[f"{name}_fold"] = "2" if local.fold else "1"
     return fields
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from flask import g, render_template
 
 from labbook.services import home
@@ -15,4 +17,4 @@ blueprint = page_blueprint("home")
 def show() -> str:
     found = home.read(database(), viewer=viewer(), now=now())
     g.setdefault(WAITING, found.approvals.count)
-    return render_template("home/show.html", home=found, now=now())
+    return render_template("home/show.html", home=found, now=now(), once=secrets.token_hex(8))

@@ -9,15 +9,19 @@ from zoneinfo import ZoneInfo
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound as NoPage
 from werkzeug.wrappers import Response
 
+from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem, Refused
+from labbook.formats import moments
 from labbook.services import changes, choices, decisions, queue, reservation_views
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, Search
-from labbook.web import fields, keeping
+from labbook.web import asking, fields, history, keeping, strips
 from labbook.web.fields import Fields
+from labbook.web.formatting import locale_code
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.sign_in import own_path
 from labbook.web.wording import sentences
@@ -51,10 +55,13 @@ def mine() -> str:
     which = request.args.get("show", "upcoming")
     if which not in VIEWS:
         raise NoPage()
-    scope = request.args.get("of", "mine")
+    scope, text = request.args.get("of", "mine"), request.args.get("q", "").strip()[:100]
     search = Search(
         status=VIEWS[which],
-        mine=scope != "all",
+        mine=scope == "mine",
+        of_projects=scope == "projects",
+        of_organisation=scope == "organisation",
+        text=text,
         newest_first=which == "past",
         after=_cursor(request.args.get("after", "")),
         limit=50,
@@ -63,10 +70,28 @@ def mine() -> str:
     following = None
     if page.next is not None:
         after = f"{page.next[0].isoformat()}_{page.next[1]}"
-        following = url_for("reservations.mine", show=which, of=scope, after=after)
+        following = url_for("reservations.mine", show=which, of=scope, q=text or None, after=after)
     return render_template(
-        "reservations/mine.html", items=page.items, following=following, which=which, scope=scope
+        "reservations/mine.html",
+        items=page.items,
+        following=following,
+        which=which,
+        scope=scope,
+        q=text,
+        whichs=(("upcoming", _("Now and ahead")), ("past", _("Past"))),
+        scopes=_scopes(viewer()),
     )
+
+
+def _scopes(actor: Viewer) -> list[tuple[str, str]]:
+    found = [
+        ("mine", _("Mine")),
+        ("projects", _("My projects")),
+        ("organisation", _("My organisation")),
+    ]
+    if actor.is_admin or actor.facility_ids:
+        found.append(("all", _("All of the laboratory")))
+    return found
 
 
 def _cursor(text: str) -> tuple[datetime, int] | None:
@@ -82,23 +107,87 @@ def _cursor(text: str) -> tuple[datetime, int] | None:
 def show(public_id: str) -> str:
     actor = viewer()
     view = reservation_views.find(database(), public_id, viewer=actor)
-    window, around = queue.around(database(), view, viewer=actor)
+    kept = keeping.shown_again()
     zone = ZoneInfo(view.zone)
-    start = {**fields.wall_fields("start", view.start, zone), **fields.wall_fields("end", view.end, zone)}
     editing = bool({"edit", "move", "propose", "transfer"} & view.allowed)
+    offered = choices.for_booking(database(), viewer=actor) if editing else None
+    now_fields = _fields_of(view, zone)
+    values = _merged(now_fields, kept)
     return render_template(
         "reservations/show.html",
         view=view,
-        window=window,
-        around=around,
+        plots=_plots(view, actor),
         now=now(),
         zone=view.zone,
         names={piece.slug: piece.name for piece in view.equipment},
-        kept=keeping.shown_again(),
-        whens=start,
-        choices=choices.for_booking(database(), viewer=actor) if editing else None,
-        staffs=actor.is_admin or actor.role in ("manager", "technician"),
+        kept=kept,
+        step=_step_of(kept),
+        seen=moments.exact(now()),
+        log=history.lines(view),
+        since=history.since(view, kept.form.get("seen", "")) if kept and kept.notice else [],
+        was=now_fields,
+        values=values,
+        rows=[*(row for row in asking.rows(values) if row[0]), ("", "1")],
+        fold={n: fields.is_fold_day(now_fields.get(f"{n}_date", ""), zone) for n in ("start", "end")},
+        choices=offered,
+        project_options=[(each.slug, each.name) for each in offered.projects] if offered else [],
+        causes={"user": _("The user's"), "lab": _("The lab's"), "fault": _("A fault's")},
+        staffs=_staffs(actor, view),
     )
+
+
+def _staffs(actor: Viewer, view: ReservationView) -> bool:
+    """For what is offered; the services decide for themselves."""
+    return actor.is_admin or (actor.role in (Role.MANAGER, Role.TECHNICIAN) and bool(actor.facility_ids))
+
+
+def _step_of(kept: keeping.Typed | None) -> str:
+    """Which of the page's forms is shown again, by the last part of its address."""
+    return kept.path.rpartition("/")[2] if kept else ""
+
+
+def _plots(view: ReservationView, actor: Viewer) -> list[tuple[queue.Surroundings, strips.Strip]]:
+    window, around = queue.around(database(), view, viewer=actor)
+    own = [strips.block_of(view, this=True)]
+    if view.pending_change is not None:
+        own.append(strips.block_of_change(view, view.pending_change))
+    locale, at = locale_code(), now()
+    return [
+        (
+            piece,
+            strips.around(piece, window, view.zone, own=own, apart_from=view.id, locale=locale, now=at),
+        )
+        for piece in around
+    ]
+
+
+def _fields_of(view: ReservationView, zone: ZoneInfo) -> MultiDict[str, str]:
+    """The reservation as the change form's fields."""
+    found = MultiDict(
+        {
+            "title": view.title,
+            "notes": view.notes,
+            "project": view.project or "",
+            "participants": ", ".join(p.email for p in view.participants),
+            **fields.wall_fields("start", view.start, zone),
+            **fields.wall_fields("end", view.end, zone),
+        }
+    )
+    found.setlist("equipment", [piece.slug for piece in view.equipment])
+    found.setlist("places", [str(piece.places) for piece in view.equipment])
+    return found
+
+
+def _merged(current: MultiDict[str, str], kept: keeping.Typed | None) -> MultiDict[str, str]:
+    """What was typed, over what is stored now. What was left as it was then is not a wish of today."""
+    values = current.copy()
+    if kept is None or _step_of(kept) not in ("change", "propose"):
+        return values
+    for name in kept.form:
+        typed, was = kept.form.getlist(name), kept.form.getlist(f"was_{name}")
+        if name not in current or typed != was:
+            values.setlist(name, typed)
+    return values
 
 
 @blueprint.post("/reservations/<public_id>/<any({}):step>".format(", ".join(f'"{s}"' for s in STEPS)))

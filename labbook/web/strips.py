@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from labbook.domain.interval import Interval
 from labbook.domain.wall_time import local_date, midnight
 from labbook.formats import moments
 from labbook.formats.words import word
-from labbook.services.reservation_views import ReservationView
+from labbook.services.calendar import BusyEntry, FullEntry
+from labbook.services.queue import Surroundings
+from labbook.services.reservation_views import ChangeView, ReservationView
 
 HEAD = 20
 LANE = 28
@@ -77,6 +80,42 @@ def block_of(view: ReservationView, *, this: bool = False) -> Block:
         href=f"/reservations/{view.id}",
         this=this,
     )
+
+
+def block_of_entry(entry: FullEntry | BusyEntry, locale: str = "en") -> Block:
+    """What a calendar shows: a reservation in full, or somebody else's time."""
+    if isinstance(entry, BusyEntry):
+        return Block("busy", word("busy", locale), entry.start, entry.end)
+    return Block(
+        status=look_of(entry.status, kind=entry.kind),
+        label=entry.title,
+        start=entry.occupied_start,
+        end=entry.occupied_end,
+        use=(entry.start, entry.end),
+        href=f"/reservations/{entry.id}",
+    )
+
+
+def around(
+    piece: Surroundings,
+    window: Interval,
+    zone: str,
+    *,
+    own: Iterable[Block] = (),
+    apart_from: str | None = None,
+    locale: str = "en",
+    now: datetime | None = None,
+) -> Strip:
+    """One piece's strip: what is on it, without ``apart_from``, and ``own`` blocks among them."""
+    others = [block_of_entry(e, locale) for e in piece.entries if e.id != apart_from]
+    return lay_out([*others, *own], window.start, window.end, zone, locale=locale, now=now)
+
+
+def block_of_change(view: ReservationView, change: ChangeView) -> Block:
+    """The time that is asked for or proposed instead, with the same set-up and tear-down."""
+    before, after = view.start - view.occupied_start, view.occupied_end - view.end
+    use = (change.start, change.end)
+    return Block("requested", view.title, change.start - before, change.end + after, use, this=True)
 
 
 def look_of(status: str, *, kind: str = "booking", overrun: bool = False) -> str:

@@ -9,11 +9,33 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
+from flask_babel import lazy_gettext as _l
 
 from labbook.domain.errors import Conflict, Problem
 from labbook.formats import moments, wording
 from labbook.formats.words import localised
 from labbook.web.formatting import locale_code
+
+LABELS = {
+    "activity": _l("Activity"),
+    "cause": _l("Cause"),
+    "duration": _l("Duration"),
+    "end": _l("End"),
+    "environment": _l("Test environment"),
+    "equipment": _l("Equipment"),
+    "expected_end": _l("Expected end"),
+    "holder": _l("Holder"),
+    "notes": _l("Notes"),
+    "participants": _l("Participants"),
+    "project": _l("Project"),
+    "reason": _l("Reason"),
+    "start": _l("Start"),
+    "text": _l("Message"),
+    "title": _l("Title"),
+    "to": _l("New holder"),
+    "until": _l("Until"),
+}
+"""What a field is called where its problem stands apart from it."""
 
 Names = Mapping[str, Mapping[str, str]]
 
@@ -58,5 +80,12 @@ def _shown(value: Any, locale: str, zone: str, names: Names) -> Any:
             return value
 
 
+def label(field: str | None) -> str:
+    """What the field of a problem is called; nothing where that goes without saying."""
+    return str(LABELS.get(field or "", ""))
+
+
 def register(app: Flask) -> None:
-    app.jinja_env.globals.update(problem_sentence=sentence, problems_beside=beside, conflicts_named=named)
+    app.jinja_env.globals.update(
+        field_label=label, problem_sentence=sentence, problems_beside=beside, conflicts_named=named
+    )

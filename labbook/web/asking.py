@@ -1,0 +1,116 @@
+"""What the booking form asks for, read from its fields."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from werkzeug.datastructures import MultiDict
+
+from labbook.domain.errors import Problem, Refused
+from labbook.domain.interval import Interval
+from labbook.services.choices import BookingChoices
+from labbook.services.commands import RequestReservation, Wanted
+from labbook.services.reservations import written_problems
+from labbook.web.fields import Fields
+
+_PLACES_LIMIT = 100_000
+
+
+def rows(form: MultiDict[str, str]) -> list[tuple[str, str]]:
+    """Slug and places of each line of the form, with an empty one where another was asked for."""
+    slugs, places = form.getlist("equipment"), form.getlist("places")
+    found = [(slug, places[i] if i < len(places) else "1") for i, slug in enumerate(slugs)]
+    if (gone := form.get("remove", "")).isdecimal() and int(gone[:4]) < len(found):
+        del found[int(gone[:4])]
+    if "add" in form or not found:
+        found.append(("", "1"))
+    return found
+
+
+def zone_of(form: MultiDict[str, str], offered: BookingChoices) -> ZoneInfo:
+    """The wall clock that the form's times are on."""
+    slugs = [slug for slug, _places in rows(form) if slug]
+    return ZoneInfo(offered.zone_of(slugs, form.get("environment")))
+
+
+def wanted(read: Fields) -> tuple[Wanted, ...]:
+    return tuple(Wanted(slug, _places(places, read)) for slug, places in rows(read.form) if slug)
+
+
+def period(read: Fields, zone: ZoneInfo) -> Interval | None:
+    """Start and end, or start and duration; what is wrong with them is left in ``read.problems``."""
+    start = read.instant("start", zone)
+    end, length = read.instant("end", zone, required=False), read.length("duration")
+    if any(p.field in ("start", "end", "duration") for p in read.problems) or start is None:
+        return None
+    if end is None and length is None:
+        read.problems.append(Problem("missing", "end"))
+        return None
+    if end is not None and length is not None and end - start != length:
+        read.problems.append(Problem("end_and_length", "end"))
+        return None
+    return _period(read, start, end, length or timedelta(0))
+
+
+def _period(read: Fields, start: datetime, end: datetime | None, length: timedelta) -> Interval | None:
+    try:
+        end = end or start + length
+    except OverflowError:
+        read.problems.append(Problem("out_of_range", "start"))
+        return None
+    if end > start:
+        return Interval(start, end)
+    read.problems.append(Problem("end_before_start", "end"))
+    return None
+
+
+def command(read: Fields, offered: BookingChoices) -> RequestReservation:
+    """Raises ``Refused`` with everything that cannot be read, and what is wrong with the words."""
+    zone = zone_of(read.form, offered)
+    use, pieces, environment = period(read, zone), wanted(read), read.chosen("environment")
+    expected = read.instant("expected_end", zone, required=False)
+    if use is None or read.problems:
+        missing = [] if pieces or environment else [Problem("missing", "equipment")]
+        words = written_problems(read.line("title"), read.text("notes"), read.text("reason"))
+        raise Refused([*missing, *read.problems, *words])
+    return once(
+        read.form,
+        RequestReservation(
+            equipment=pieces,
+            environment=environment,
+            start=use.start,
+            end=use.end,
+            expected_end=expected,
+            title=read.line("title"),
+            notes=read.text("notes"),
+            project=read.chosen("project"),
+            activity=read.chosen("activity"),
+            holder=read.chosen("holder"),
+            participants=read.listed("participants"),
+            traceable=read.ticked("traceable"),
+            kind="block" if read.chosen("kind") == "block" else "booking",
+            override=tuple(read.form.getlist("override")),
+            reason=read.text("reason"),
+        ),
+    )
+
+
+def _places(text: str, read: Fields) -> int:
+    text = text.strip() or "1"
+    if text.isascii() and text.isdecimal() and 0 < int(text[:9]) < _PLACES_LIMIT:
+        return int(text[:9])
+    read.problems.append(Problem("bad_number", "equipment", params={"value": text[:40]}))
+    return 1
+
+
+def once(form: MultiDict[str, str], asked: RequestReservation) -> RequestReservation:
+    """A form carries a token: sent twice as it is it books once, changed it books anew."""
+    token = form.get("once", "")
+    if not token or len(token) > 64:
+        return asked
+    content = sorted((k, v) for k, v in form.items(multi=True) if k != "csrf_token")
+    fingerprint = hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
+    return replace(asked, idempotency_key=f"form:{fingerprint}", fingerprint=fingerprint)

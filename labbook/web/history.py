@@ -1,0 +1,92 @@
+"""A reservation's history in words: who, when, what changed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+
+from labbook.formats import moments
+from labbook.services.reservation_views import HistoryView, ReservationView
+from labbook.web.formatting import in_words, locale_code
+
+
+@dataclass(frozen=True)
+class Line:
+    """``who`` is a person, or what did it by itself; ``details`` what it was and is now."""
+
+    at: datetime
+    who: str
+    what: str
+    details: Sequence[str]
+    reason: str
+
+
+def lines(view: ReservationView, entries: Sequence[HistoryView] | None = None) -> list[Line]:
+    """Oldest first; all of it, unless only some entries are asked for."""
+    return [_line(view, entry) for entry in (view.history if entries is None else entries)]
+
+
+def since(view: ReservationView, seen: str) -> list[Line]:
+    """What happened after somebody was shown the page at the instant ``seen``, as their form says."""
+    try:
+        read = datetime.fromisoformat(seen)
+    except ValueError:
+        return []
+    if read.tzinfo is None:
+        return []
+    return lines(view, [entry for entry in view.history if entry.at > read])
+
+
+def _line(view: ReservationView, entry: HistoryView) -> Line:
+    return Line(
+        at=entry.at,
+        who=entry.actor or (in_words(entry.rule) if entry.rule else in_words("scheduler")),
+        what=in_words(entry.action),
+        details=list(_details(view, entry)),
+        reason=entry.reason,
+    )
+
+
+def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
+    zone, locale = ZoneInfo(view.zone), locale_code()
+    words = {"start": _("start"), "end": _("end"), "expected_end": _("expected end")}
+    for name, what in words.items():
+        if name in entry.new and entry.action != "request":
+            old, new = (_moment(side.get(name), zone, locale) for side in (entry.old, entry.new))
+            yield _("%(what)s %(old)s → %(new)s", what=what, old=old, new=new) if old else f"{what} {new}"
+    if "equipment" in entry.old:
+        yield _("other equipment")
+    if entry.action == "edit":
+        yield ", ".join(_edited(entry))
+    if entry.action == "transfer":
+        yield from _transfer(view, entry)
+    if cause := entry.new.get("cause"):
+        yield _("cause: %(cause)s", cause=in_words(cause))
+    if overridden := entry.new.get("overridden"):
+        yield _("set aside: %(rules)s", rules=", ".join(in_words(code) for code in overridden))
+
+
+def _edited(entry: HistoryView) -> list[str]:
+    words = {
+        "title": _("title"),
+        "notes": _("notes"),
+        "project": _("project"),
+        "participants": _("participants"),
+    }
+    return [what for name, what in words.items() if name in entry.new]
+
+
+def _transfer(view: ReservationView, entry: HistoryView) -> Iterator[str]:
+    """The names of those still on the reservation; who has left it since is not looked up."""
+    names = {p.id: p.name for p in (view.requested_by, *view.participants, view.holder)}
+    if name := names.get(entry.new.get("holder", 0)):
+        yield _("to %(name)s", name=name)
+
+
+def _moment(value: Any, zone: ZoneInfo, locale: str) -> str:
+    return moments.moment(datetime.fromisoformat(value), zone, locale) if value else ""
