@@ -19,6 +19,7 @@ from labbook.models.engine import prepare_engine
 from tests.cast import Cast, make_cast
 from tests.databases import ENGINES, Databases, settings_for
 from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
+from tests.signing import Client
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,7 @@ def cast(session: Session) -> Cast:
 @pytest.fixture
 def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     found = create_app(settings_for(database_url, tmp_path / "instance"))
+    found.test_client_class = Client
     with found.app_context():
         yield found
         db.session.remove()

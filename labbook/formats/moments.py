@@ -33,6 +33,11 @@ def day(at: datetime | date, zone: ZoneInfo, locale: str = "en", *, year: bool =
     return babel_date(on, pattern + (" y" if year else ""), locale=_locale(locale))
 
 
+def month(on: date, locale: str = "en") -> str:
+    """``"November 2026"``."""
+    return babel_date(on, "LLLL y", locale=_locale(locale))
+
+
 def moment(at: datetime, zone: ZoneInfo, locale: str = "en", *, now: datetime | None = None) -> str:
     """``"Tue 24 Nov, 08:00"``; with the year when it is not that of ``now``."""
     year = now is not None and now.astimezone(zone).year != at.astimezone(zone).year
@@ -85,6 +90,11 @@ def zone_name(zone: ZoneInfo, at: datetime) -> str:
     offset = at.astimezone(zone).utcoffset() or timedelta(0)
     hours = offset.total_seconds() / 3600
     return f"{zone.key}, UTC{hours:+g}"
+
+
+def offset(local: datetime) -> str:
+    """``"+01:00"``: what a clock in the zone of ``local`` is ahead of UTC then."""
+    return local.isoformat()[-6:]
 
 
 def exact(at: datetime) -> str:

@@ -5,6 +5,7 @@ from flask import Flask
 from labbook.web import (
     approvals,
     booking,
+    calendar,
     context,
     errors,
     formatting,
@@ -16,7 +17,7 @@ from labbook.web import (
     wording,
 )
 
-PAGES = (sign_in, home, booking, reservations, approvals)
+PAGES = (sign_in, home, calendar, booking, reservations, approvals)
 """The blueprints of pages, each in the module of its name."""
 
 
