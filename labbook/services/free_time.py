@@ -67,10 +67,12 @@ def offers(
     now: datetime,
     count: int = 3,
 ) -> list[Interval]:
-    """The next few such periods, one after the other."""
+    """The next such period, and those of the days after, near the same time of day."""
     found: list[Interval] = []
     while len(found) < count:
-        after = found[-1].end if found else start
+        after = start
+        while found and after < found[-1].end:
+            after += timedelta(days=1)
         each = next_free(session, wanted, after, length, viewer=viewer, now=now)
         if each is None:
             break

@@ -223,7 +223,10 @@ def _waiting(board: _Board, row: Reservation, viewer: Viewer, now: datetime) -> 
         use = Interval(change.starts_at, change.ends_at)
     known = [(board.equipment[slug], count) for slug, count in pieces if slug in board.equipment]
     plan = Plan(sorted(known, key=lambda k: k[0].id), use, row.environment_version)
-    window = window_of(plan.occupied)
+    whole = plan.occupied
+    if change is not None:
+        whole = Interval(min(whole.start, change.starts_at), max(whole.end, change.ends_at))
+    window = window_of(whole)
     return Waiting(
         reservation=summary_of(row, viewer=viewer),
         since=change.created_at if change is not None and asked else row.created_at,

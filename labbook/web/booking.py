@@ -115,7 +115,7 @@ def _chosen_end(slug: str, at: datetime) -> datetime:
         free = home.free_now(database(), viewer=viewer(), now=at, slug=slug)
         return (free[0].until if free else None) or at + timedelta(hours=8)
     if chosen.isdecimal() and len(chosen) < 5:
-        return at + timedelta(minutes=int(chosen))
+        return (at + timedelta(minutes=int(chosen))).replace(second=0, microsecond=0)
     raise Refused([Problem("bad_number", "minutes", params={"value": chosen[:40]})])
 
 

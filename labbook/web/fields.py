@@ -138,11 +138,15 @@ def happens_twice(wall: datetime) -> bool:
     return (first or timedelta(0)) > (second or timedelta(0))
 
 
+_CLOCK = re.compile(r"(\d{1,2})(?:[:.h]?([0-5]\d))?(?::([0-5]\d))?", re.ASCII)
+
+
 def _clock(text: str) -> time | None:
-    try:
-        return time.fromisoformat(text).replace(tzinfo=None) if text else None
-    except ValueError:
+    """``08:00``, and what people type for it: ``8``, ``8.00``, ``0800``."""
+    found = _CLOCK.fullmatch(text)
+    if found is None or int(found[1]) > 23:
         return None
+    return time(int(found[1]), int(found[2] or 0), int(found[3] or 0))
 
 
 def _jump(wall: datetime, zone: ZoneInfo) -> tuple[str, str]:

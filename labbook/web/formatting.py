@@ -26,18 +26,23 @@ def locale_code() -> str:
     return found.language if found else "en"
 
 
+def _said(at: datetime) -> datetime:
+    """Nobody says seconds; they stand in the title."""
+    return at.replace(second=0, microsecond=0)
+
+
 def span(start: datetime, end: datetime, zone: str) -> str:
     """``"Tue 24 Nov, 08:00–16:00 (8 h)"``."""
-    return moments.span(start, end, ZoneInfo(zone), locale_code(), now=datetime.now(UTC))
+    return moments.span(_said(start), _said(end), ZoneInfo(zone), locale_code(), now=datetime.now(UTC))
 
 
 def moment(at: datetime, zone: str) -> str:
     """``"Tue 24 Nov, 08:00"``."""
-    return moments.moment(at, ZoneInfo(zone), locale_code(), now=datetime.now(UTC))
+    return moments.moment(_said(at), ZoneInfo(zone), locale_code(), now=datetime.now(UTC))
 
 
 def clock(at: datetime, zone: str) -> str:
-    return moments.clock(at, ZoneInfo(zone))
+    return moments.clock(_said(at), ZoneInfo(zone))
 
 
 def day(at: datetime | date, zone: str) -> str:

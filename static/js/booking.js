@@ -21,6 +21,13 @@ export function lengthOf(text) {
   return minutes > 0 && minutes < 400 * 1440 ? Math.round(minutes * 60) * 1000 : null;
 }
 
+/** "8", "8.00", "0800" as "08:00"; empty for what is no time. */
+export function clockOf(text) {
+  const found = /^(\d{1,2})(?:[:.h]?([0-5]\d))?(?::([0-5]\d))?$/.exec(text.trim());
+  if (!found || Number(found[1]) > 23) return "";
+  return [found[1], found[2] ?? "00", ...(found[3] ? [found[3]] : [])].map((part) => part.padStart(2, "0")).join(":");
+}
+
 class Period {
   constructor(form) {
     this.form = form;
@@ -36,7 +43,7 @@ class Period {
   }
 
   at(name) {
-    const [day, clock] = [this.value(`${name}_date`), this.value(`${name}_time`)];
+    const [day, clock] = [this.value(`${name}_date`), clockOf(this.value(`${name}_time`))];
     return day && clock ? toInstant(`${day}T${clock.length === 5 ? `${clock}:00` : clock}`, this.zone()) : null;
   }
 
@@ -103,6 +110,10 @@ class Outlook {
     }
     this.place.removeAttribute("aria-busy");
   }
+}
+
+for (const field of document.querySelectorAll("input.clock")) {
+  field.addEventListener("change", () => { field.value = clockOf(field.value) || field.value; });
 }
 
 const form = document.getElementById("booking");
