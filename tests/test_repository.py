@@ -35,6 +35,8 @@ def test_no_package_registry_and_no_path_of_a_machine_is_named() -> None:
 
 
 def test_templates_have_no_inline_script_style_or_handler() -> None:
-    inline = re.compile(r"<script(?![^>]*(?:\bsrc=|"application/json"))|<style|\sstyle=|\son[a-z]+=", re.IGNORECASE)
+    inline = re.compile(
+        r"<script(?![^>]*(?:\bsrc=|application/json))|<style|\sstyle=|\son[a-z]+=", re.IGNORECASE
+    )
     pages = [(p, t) for p, t in texts() if p.suffix == ".html" and "mail" not in p.parts]
     assert [(str(p), found[0]) for p, text in pages if (found := inline.search(text))] == []
