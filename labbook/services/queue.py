@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from labbook.domain import policy
 from labbook.domain.access import Role, Viewer
@@ -154,8 +154,9 @@ def _managed(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _undecided() -> ColumnElement[bool]:
+    change = aliased(Change)  # the query around it may join changes of its own
     asked = exists().where(
-        Change.reservation_id == Reservation.id, Change.state == "open", Change.kind == "change"
+        change.reservation_id == Reservation.id, change.state == "open", change.kind == "change"
     )
     return or_(
         Reservation.status == "requested",

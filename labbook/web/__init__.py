@@ -3,6 +3,8 @@
 from flask import Flask
 
 from labbook.web import (
+    about,
+    account,
     approvals,
     booking,
     calendar,
@@ -11,13 +13,15 @@ from labbook.web import (
     formatting,
     home,
     look,
+    manage,
     operations,
+    projects,
     reservations,
     sign_in,
     wording,
 )
 
-PAGES = (sign_in, home, calendar, booking, reservations, approvals)
+PAGES = (sign_in, home, calendar, booking, reservations, approvals, projects, manage, account, about)
 """The blueprints of pages, each in the module of its name."""
 
 

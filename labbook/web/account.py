@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -11,12 +12,15 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from labbook.config import Settings
+from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.extensions import limiter
 from labbook.services import accounts, choices, feeds, qualifications, tokens
+from labbook.services.choices import BookingChoices
 from labbook.services.feeds import CreateFeed
 from labbook.web import keeping
 from labbook.web.fields import Fields
+from labbook.web.formatting import name_of
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.sign_in import begin
 
@@ -37,8 +41,8 @@ def _page(secret: str = "", address: str = "") -> FlaskResponse:
         tokens=tokens.list_own(database(), viewer=actor),
         feeds=feeds.list_own(database(), viewer=actor),
         held=qualifications.held_by(database(), viewer=actor),
-        choices=offered,
-        locales=accounts.LOCALES,
+        feed_scopes=_feed_scopes(offered, actor),
+        feed_words=_feed_words(offered),
         zone=offered.zone_of((), None),
         secret=secret,
         address=address,
@@ -47,6 +51,39 @@ def _page(secret: str = "", address: str = "") -> FlaskResponse:
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _feed_scopes(offered: BookingChoices, actor: Viewer) -> list[tuple[str, object]]:
+    """What one may subscribe to, as a select's options and groups."""
+    scopes: list[tuple[str, object]] = [
+        ("mine", _("What is mine")),
+        ("organisation", _("What is my organisation's")),
+    ]
+    if actor.role in (Role.MANAGER, Role.ADMIN):
+        scopes.append(("approvals", _("Requests that wait for me")))
+    facilities = {each.facility: each.facility_name for each in offered.equipment}
+    groups = (
+        (_("A facility"), [(f"facility:{slug}", name_of(name)) for slug, name in facilities.items()]),
+        (_("A project"), [(f"project:{each.slug}", each.name) for each in offered.projects]),
+        (_("A piece of equipment"), [(f"equipment:{e.slug}", name_of(e.name)) for e in offered.equipment]),
+        (_("A test environment"), [(f"environment:{e.slug}", name_of(e.name)) for e in offered.environments]),
+    )
+    return scopes + [(label, options) for label, options in groups if options]
+
+
+def _feed_words(offered: BookingChoices) -> Callable[[str], str]:
+    """What a scope is called."""
+    facilities = {each.facility: each.facility_name for each in offered.equipment}
+    names = {f"facility:{slug}": name_of(name) for slug, name in facilities.items()}
+    names |= {f"project:{each.slug}": each.name for each in offered.projects}
+    names |= {f"equipment:{each.slug}": name_of(each.name) for each in offered.equipment}
+    names |= {f"environment:{each.slug}": name_of(each.name) for each in offered.environments}
+    names |= {
+        "mine": _("What is mine"),
+        "organisation": _("What is my organisation's"),
+        "approvals": _("Requests that wait for me"),
+    }
+    return lambda scope: names.get(scope, scope.partition(":")[2] or scope)
 
 
 @blueprint.post("/account/profile")
@@ -78,7 +115,7 @@ def create_token() -> FlaskResponse:
     expires = datetime.combine(day, time.max, ZoneInfo("Europe/Copenhagen")).astimezone(UTC) if day else None
     made = tokens.create(
         database(),
-        read.line("name"),
+        read.line("token_name"),
         actor=viewer(),
         now=now(),
         scope=read.chosen("scope"),

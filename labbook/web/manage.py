@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from labbook.domain.access import Role
@@ -17,6 +19,7 @@ from labbook.services.organisations import KINDS, KeepOrganisation
 from labbook.services.users import ChangeUser, CreateUser
 from labbook.web import keeping
 from labbook.web.fields import Fields
+from labbook.web.formatting import in_words
 from labbook.web.page import database, now, page_blueprint, viewer
 
 blueprint = page_blueprint("manage")
@@ -64,10 +67,16 @@ def create_user() -> Response:
 
 @blueprint.get("/manage/users/<int:user_id>")
 def person(user_id: int) -> str:
+    found = users.find(database(), user_id, viewer=viewer())
+    kinds = qualifications.kinds(database())
     return render_template(
         "manage/user.html",
-        user=users.find(database(), user_id, viewer=viewer()),
-        kinds=qualifications.kinds(database()),
+        user=found,
+        stored=_form(
+            name=found.name, organisation=found.organisation, role=found.role, facilities=found.facilities
+        ),
+        kinds=kinds,
+        kinds_named=[(kind, in_words(kind).capitalize()) for kind in kinds],
         kept=keeping.shown_again(),
         **_roles(),
     )
@@ -141,9 +150,17 @@ def create_organisation() -> Response:
 
 @blueprint.get("/manage/organisations/<slug>")
 def company(slug: str) -> str:
+    found = organisations.find(database(), slug, viewer=viewer())
     return render_template(
         "manage/organisation.html",
-        organisation=organisations.find(database(), slug, viewer=viewer()),
+        organisation=found,
+        stored=_form(
+            name=found.name,
+            kind=found.kind,
+            limited="all" if found.categories is None else "some",
+            categories=found.categories or (),
+            until=found.until.isoformat() if found.until else "",
+        ),
         categories=organisations.categories(database()),
         kinds=KINDS,
         kept=keeping.shown_again(),
@@ -205,6 +222,14 @@ def reopen(closure_id: int) -> Response:
     closures.remove(database(), closure_id, actor=viewer())
     flash(_("Removed."), "success")
     return redirect(url_for("manage.closed"), 303)
+
+
+def _form(**stored: str | Sequence[str]) -> MultiDict[str, str]:
+    """What is stored, as the form would have it."""
+    found: MultiDict[str, str] = MultiDict()
+    for name, value in stored.items():
+        found.setlist(name, [value] if isinstance(value, str) else list(value))
+    return found
 
 
 def _roles() -> dict[str, object]:

@@ -41,9 +41,12 @@ def create() -> Response:
 def show(slug: str) -> str:
     actor = viewer()
     keeper = is_keeper(actor)
+    found = projects.find(database(), slug, viewer=actor)
+    stored = {"name": found.name, "activity": found.activity, "account_reference": found.account_reference}
     return render_template(
         "projects/show.html",
-        project=projects.find(database(), slug, viewer=actor),
+        project=found,
+        stored=stored | ({"active": "1"} if found.active else {}),
         keeper=keeper,
         people=users.nameable(database(), viewer=actor) if keeper else (),
         activities=projects.ACTIVITIES,

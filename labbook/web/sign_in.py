@@ -88,7 +88,8 @@ def link(purpose: str, token: str) -> str | tuple[str, int]:
         found = accounts.find_link(database(), purpose, token, now=now())
     except NotFound:
         return render_template("sign_in/link_over.html", purpose=purpose), 404
-    return render_template("sign_in/password.html", link=found, purpose=purpose, token=token)
+    kept = keeping.shown_again()
+    return render_template("sign_in/password.html", link=found, purpose=purpose, token=token, kept=kept)
 
 
 @blueprint.post(f"/{_PURPOSE}/<token>")
