@@ -114,7 +114,10 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> list[Waiting]:
 
 def around(session: Session, view: ReservationView, *, viewer: Viewer) -> tuple[Interval, list[Surroundings]]:
     """One reservation's pieces with what lies beside it, for its page."""
-    window = window_of(Interval(view.occupied_start, view.occupied_end))
+    whole = Interval(view.occupied_start, view.occupied_end)
+    if (change := view.pending_change) is not None:
+        whole = Interval(min(whole.start, change.start), max(whole.end, change.end))
+    window = window_of(whole)
     names = {piece.slug: piece.name for piece in view.equipment}
     entries = _entries(session, names, window, viewer)
     occupied = Interval(view.occupied_start, view.occupied_end)

@@ -13,7 +13,7 @@ from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
-from labbook.services.reservations import written_problems
+from labbook.services.reservations import when_problems, written_problems
 from labbook.web.fields import Fields
 
 _PLACES_LIMIT = 100_000
@@ -61,10 +61,9 @@ def _period(read: Fields, start: datetime, end: datetime | None, length: timedel
     except OverflowError:
         read.problems.append(Problem("out_of_range", "start"))
         return None
-    if end > start:
-        return Interval(start, end)
-    read.problems.append(Problem("end_before_start", "end"))
-    return None
+    wrong = when_problems(start, end)
+    read.problems += wrong
+    return None if wrong else Interval(start, end)
 
 
 def command(read: Fields, offered: BookingChoices) -> RequestReservation:

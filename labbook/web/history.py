@@ -59,7 +59,7 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         if name in entry.new and entry.action != "request":
             old, new = (_moment(side.get(name), zone, locale) for side in (entry.old, entry.new))
             yield _("%(what)s %(old)s → %(new)s", what=what, old=old, new=new) if old else f"{what} {new}"
-    if "equipment" in entry.old:
+    if "equipment" in entry.old and entry.old["equipment"] != entry.new.get("equipment"):
         yield _("other equipment")
     if entry.action == "edit":
         yield ", ".join(_edited(entry))

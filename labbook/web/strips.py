@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from flask_babel import gettext as _
+
 from labbook.domain.interval import Interval
 from labbook.domain.wall_time import local_date, midnight
 from labbook.formats import moments
@@ -115,7 +117,8 @@ def block_of_change(view: ReservationView, change: ChangeView) -> Block:
     """The time that is asked for or proposed instead, with the same set-up and tear-down."""
     before, after = view.start - view.occupied_start, view.occupied_end - view.end
     use = (change.start, change.end)
-    return Block("requested", view.title, change.start - before, change.end + after, use, this=True)
+    label = _("proposed") if change.kind == "proposal" else _("asked for")
+    return Block("requested", label, change.start - before, change.end + after, use, this=True)
 
 
 def look_of(status: str, *, kind: str = "booking", overrun: bool = False) -> str:

@@ -8,17 +8,11 @@ from html import unescape
 from typing import Any
 
 from flask import Flask, g
-from flask.testing import FlaskClient
-from itsdangerous import URLSafeTimedSerializer
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from labbook.domain.access import Viewer
-from labbook.extensions import db
-from labbook.models import User
 from tests.cast import NOW
-
-_CSRF = "a test's"
+from tests.signing import client_of, form_token
 
 
 class Clock:
@@ -39,17 +33,11 @@ class Desk:
     """One person's browser."""
 
     def __init__(self, app: Flask, who: Viewer) -> None:
-        self.client: FlaskClient = app.test_client()
-        self.token = str(URLSafeTimedSerializer(app.secret_key or "", salt="wtf-csrf-token").dumps(_CSRF))
-        epoch = db.session.scalar(select(User.session_epoch).where(User.id == who.id))
-        db.session.rollback()
-        with self.client.session_transaction() as session:
-            session["csrf_token"] = _CSRF
-            session["_user_id"] = f"{who.id}.{epoch}"
-            session["_fresh"] = True
+        self.client = client_of(app, who)
+        self.token = form_token(app)
 
     def get(self, path: str, **query: Any) -> Page:
-        return Page(self.client.get(path, query_string=query))
+        return Page(self.client.get(path, query_string=query or None))
 
     def post(self, path: str, **form: Any) -> Page:
         return Page(self.client.post(path, data={"csrf_token": self.token, **form}))
