@@ -14,7 +14,7 @@ from labbook.domain.interval import Interval
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.reservations import when_problems, written_problems
-from labbook.web.fields import Fields
+from labbook.web.fields import Fields, lookup
 
 _PLACES_LIMIT = 100_000
 
@@ -22,7 +22,7 @@ _PLACES_LIMIT = 100_000
 def rows(form: MultiDict[str, str]) -> list[tuple[str, str]]:
     """Slug and places of each line of the form, with an empty one where another was asked for."""
     slugs, places = form.getlist("equipment"), form.getlist("places")
-    found = [(slug, places[i] if i < len(places) else "1") for i, slug in enumerate(slugs)]
+    found = [(lookup(slug), places[i] if i < len(places) else "1") for i, slug in enumerate(slugs)]
     if (gone := form.get("remove", "")).isdecimal() and int(gone[:4]) < len(found):
         del found[int(gone[:4])]
     if "add" in form or not found:

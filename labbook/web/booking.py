@@ -85,7 +85,7 @@ def use_now(slug: str) -> Response:
         start=at,
         end=until,
         title=request.form.get("title", "").strip() or _("In use by %(name)s", name=actor.name),
-        project=request.form.get("project") or None,
+        project=Fields(request.form).chosen("project"),
         use_now=True,
     )
     try:

@@ -30,14 +30,15 @@ class Fields:
         return self.text(name).strip()
 
     def chosen(self, name: str) -> str | None:
-        return self.line(name) or None
+        """A slug, an address or a code: what is looked up, and not kept."""
+        return lookup(self.line(name)) or None
 
     def ticked(self, name: str) -> bool:
         return name in self.form
 
     def listed(self, name: str) -> tuple[str, ...]:
         """Addresses, whatever stands between them."""
-        whole = " ".join(self.form.getlist(name))
+        whole = lookup(" ".join(self.form.getlist(name)))
         return tuple(dict.fromkeys(part for part in _LISTED.split(whole) if part))
 
     def day(self, name: str, *, required: bool = False) -> date | None:
@@ -108,6 +109,11 @@ class Fields:
             self.problems.append(Problem("bad_number", name, params={"value": text[:40]}))
             return default
         return int(text)
+
+
+def lookup(text: str) -> str:
+    """Something to look for: PostgreSQL takes no NUL, and nothing has one in its name."""
+    return text.replace("\0", "\ufffd")
 
 
 _PART = re.compile(r"(\d{1,6}(?:[.,]\d{1,3})?)\s*([a-zäöüåæø]*)", re.IGNORECASE | re.ASCII)

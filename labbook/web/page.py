@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, current_app, g, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from labbook.domain.access import Viewer
@@ -64,6 +65,8 @@ def database() -> Session:
 def _guard() -> Response | str | None:
     """First who asks, then whether the form is ours. A form of somebody signed out is kept meanwhile."""
     assert request.endpoint is not None
+    if "\0" in request.path or "%00" in request.query_string.decode("latin-1"):
+        raise BadRequest()  # no name holds one, and PostgreSQL takes none
     if not (current_user.is_authenticated or is_public(request.endpoint)):
         return keeping.to_sign_in()
     if request.method not in ("GET", "HEAD", "OPTIONS"):

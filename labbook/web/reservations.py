@@ -279,7 +279,9 @@ def _wish(read: Fields, before: ReservationView) -> ChangeReservation:
         equipment=wanted if wanted and {(w.slug, w.places) for w in wanted} != same else None,
         title=title if title != before.title else None,
         notes=notes if notes != before.notes else None,
-        project=read.line("project") if read.form.get("project", before.project) != before.project else None,
+        project=fields.lookup(read.line("project"))
+        if read.form.get("project", before.project) != before.project
+        else None,
         participants=listed if "participants" in read.form and set(listed) != people else None,
         override=tuple(read.form.getlist("override")),
         reason=read.text("reason"),
@@ -294,5 +296,5 @@ def _wanted(read: Fields) -> tuple[Wanted, ...]:
         if slug and not (count.isascii() and count.isdecimal() and 0 < int(count[:9]) < 100_000):
             raise Refused([Problem("bad_number", "equipment", params={"value": count[:40]})])
         if slug:
-            found.append(Wanted(slug, int(count)))
+            found.append(Wanted(fields.lookup(slug), int(count)))
     return tuple(found)

@@ -8,9 +8,12 @@ from html import unescape
 from typing import Any
 
 from flask import Flask, g
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from labbook.domain.access import Viewer
+from labbook.extensions import db
+from labbook.models import User
 from tests.cast import NOW
 from tests.signing import client_of, form_token
 
@@ -34,6 +37,10 @@ class Desk:
 
     def __init__(self, app: Flask, who: Viewer) -> None:
         self.client = client_of(app, who)
+        epoch = db.session.scalar(select(User.session_epoch).where(User.id == who.id))
+        db.session.rollback()
+        with self.client.session_transaction() as session:
+            session["_user_id"] = f"{who.id}.{epoch}"
         self.token = form_token(app)
 
     def get(self, path: str, **query: Any) -> Page:
