@@ -164,7 +164,7 @@ def _replace(values: MultiDict[str, str], period: dict[str, str]) -> None:
 def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
     """``?equipment=a&equipment=b&environment=&start=&end=``, as links and the timeline write it."""
     args = request.args
-    slugs = [slug for part in args.getlist("equipment") for slug in part.split(",") if slug]
+    slugs = [fields.lookup(slug) for part in args.getlist("equipment") for slug in part.split(",") if slug]
     zone = ZoneInfo(offered.zone_of(slugs, args.get("environment")))
     values: MultiDict[str, str] = MultiDict(fields.prefilled(args, zone))
     values.setlist("equipment", slugs)

@@ -65,7 +65,7 @@ def database() -> Session:
 def _guard() -> Response | str | None:
     """First who asks, then whether the form is ours. A form of somebody signed out is kept meanwhile."""
     assert request.endpoint is not None
-    if "\0" in request.path or "%00" in request.query_string.decode("latin-1"):
+    if "\0" in request.path:
         raise BadRequest()  # no name holds one, and PostgreSQL takes none
     if not (current_user.is_authenticated or is_public(request.endpoint)):
         return keeping.to_sign_in()

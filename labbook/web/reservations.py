@@ -55,7 +55,7 @@ def mine() -> str:
     which = request.args.get("show", "upcoming")
     if which not in VIEWS:
         raise NoPage()
-    scope, text = request.args.get("of", "mine"), request.args.get("q", "").strip()[:100]
+    scope, text = request.args.get("of", "mine"), fields.lookup(request.args.get("q", "").strip()[:100])
     search = Search(
         status=VIEWS[which],
         mine=scope == "mine",
