@@ -281,7 +281,7 @@ def _factor(written: str, factor: str) -> Any:
         raise QuantityError("unknown_unit", unit=written)
     try:
         one = _units().parse_units(_ALIASES.get(match["name"], match["name"]))
-    except (pint.UndefinedUnitError, AssertionError):
+    except (pint.UndefinedUnitError, AssertionError, ValueError):
         raise QuantityError("unknown_unit", unit=written) from None
     if str(one) not in _OFFSET and not _is_linear(one):
         raise QuantityError("logarithmic_unit", unit=written)
