@@ -81,7 +81,7 @@ class Brief:
 
 
 def brief(session: Session, *, viewer: Viewer) -> Brief:
-    """For a heading: one query, and none for those who decide nothing."""
+    """For a heading, without what waits for its holder: one query, and none for those who decide nothing."""
     if viewer.role not in (Role.MANAGER, Role.ADMIN):
         return Brief()
     oldest = func.min(
@@ -91,7 +91,7 @@ def brief(session: Session, *, viewer: Viewer) -> Brief:
         select(func.count(Reservation.id), oldest)
         .select_from(Reservation)
         .outerjoin(Change, and_(Change.reservation_id == Reservation.id, Change.state == "open"))
-        .where(_managed(viewer), _undecided())
+        .where(_managed(viewer), _undecided(), or_(Change.id.is_(None), Change.kind == "change"))
     ).one()
     return Brief(row[0], row[1])
 

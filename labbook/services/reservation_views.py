@@ -79,7 +79,8 @@ class ChangeView:
 
 @dataclass(frozen=True)
 class ReservationView:
-    """A reservation in full. ``allowed`` are the steps that this viewer may take now."""
+    """A reservation in full. ``allowed`` are the steps that this viewer may take now, ``is_staff`` whether
+    they are staff of its facility."""
 
     id: str
     kind: str
@@ -120,6 +121,7 @@ class ReservationView:
     created_at: datetime
     changed_at: datetime
     allowed: frozenset[str]
+    is_staff: bool = False
     history: Sequence[HistoryView] = ()
     messages: Sequence[MessageView] = ()
     problems: Sequence[Problem] = field(default=())
@@ -277,6 +279,7 @@ def summary_of(
         created_at=reservation.created_at,
         changed_at=reservation.changed_at,
         allowed=allowed_steps(reservation, viewer, pending),
+        is_staff=viewer.is_staff_of(reservation.facility_id),
         history=history,
         messages=messages,
         problems=problems,

@@ -45,11 +45,17 @@ def since(view: ReservationView, seen: str) -> list[Line]:
 def _line(view: ReservationView, entry: HistoryView) -> Line:
     return Line(
         at=entry.at,
-        who=entry.actor or (in_words(entry.rule) if entry.rule else in_words("scheduler")),
+        who=entry.actor or _rule(entry.rule),
         what=in_words(entry.action),
         details=list(_details(view, entry)),
         reason=entry.reason,
     )
+
+
+def _rule(code: str | None) -> str:
+    if code == "automatic":
+        return str(_("by itself"))
+    return in_words(code or "scheduler")
 
 
 def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound as NoPage
 from werkzeug.wrappers import Response
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.formats import moments
 from labbook.services import changes, choices, decisions, queue, reservation_views
@@ -132,13 +132,8 @@ def show(public_id: str) -> str:
         choices=offered,
         project_options=[(each.slug, each.name) for each in offered.projects] if offered else [],
         causes={"user": _("The user's"), "lab": _("The lab's"), "fault": _("A fault's")},
-        staffs=_staffs(actor, view),
+        staffs=view.is_staff,
     )
-
-
-def _staffs(actor: Viewer, view: ReservationView) -> bool:
-    """For what is offered; the services decide for themselves."""
-    return actor.is_admin or (actor.role in (Role.MANAGER, Role.TECHNICIAN) and bool(actor.facility_ids))
 
 
 def _step_of(kept: keeping.Typed | None) -> str:

@@ -6,7 +6,7 @@ Pages carry no inline style, so positions are attributes of an SVG that ``macros
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -44,8 +44,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Tick:
+    """``width`` is the room that the label has before the next."""
+
     x: str
     label: str
+    width: str = "100%"
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def lay_out(
         placed.append(_place(block, scale, lane, where, locale))
     return Strip(
         height=HEAD + 4 + LANE * max(1, len(lanes)),
-        ticks=_ticks(scale, where, locale),
+        ticks=_with_room(_ticks(scale, where, locale)),
         weekends=_weekends(scale, where),
         placed=placed,
         now=scale.at(now) if now is not None and start <= now < end else None,
@@ -203,6 +206,15 @@ def _ticks(scale: _Scale, zone: ZoneInfo, locale: str) -> list[Tick]:
             Tick(scale.at(midnight(d, zone)), moments.day(d, zone, locale)) for d in days if d.weekday() == 0
         ]
     return [Tick(scale.at(midnight(d, zone)), moments.day(d, zone, locale)) for d in days if d.day == 1]
+
+
+def _with_room(ticks: list[Tick]) -> list[Tick]:
+    """A label is cut off rather than written over the next."""
+    following = [float(tick.x[:-1]) for tick in ticks[1:]] + [100.0]
+    return [
+        replace(tick, width=f"{end - float(tick.x[:-1]):.3f}%")
+        for tick, end in zip(ticks, following, strict=True)
+    ]
 
 
 def _days(scale: _Scale, zone: ZoneInfo) -> Iterable[date]:

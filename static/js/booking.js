@@ -32,6 +32,7 @@ class Period {
   constructor(form) {
     this.form = form;
     this.length = this.span() ?? lengthOf(this.value("duration"));
+    if (!this.at("end")) this.moveEnd();
     form.addEventListener("input", (event) => this.follow(event.target.name));
   }
 
