@@ -9,7 +9,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer
-from labbook.models import Environment, EnvironmentVersion, Equipment
+from labbook.models import Environment, EnvironmentVersion, Equipment, Utility
 from labbook.models.project import ACTIVITIES
 from labbook.services import projects, users
 from labbook.services.projects import ProjectView
@@ -38,6 +38,7 @@ class BookingChoices:
     environments: Sequence[Choice]
     projects: Sequence[ProjectView]
     people: Sequence[Colleague]
+    utilities: Mapping[str, Mapping[str, str]]
     activities: Sequence[str] = ACTIVITIES
 
     def zone_of(self, slugs: Sequence[str], environment: str | None) -> str:
@@ -76,6 +77,7 @@ def for_booking(session: Session, *, viewer: Viewer) -> BookingChoices:
         environments=[_of_recipe(each, viewer) for each in recipes],
         projects=projects.chargeable(session, viewer=viewer),
         people=users.nameable(session, viewer=viewer),
+        utilities=dict(session.execute(select(Utility.slug, Utility.name)).all()),
     )
 
 

@@ -131,7 +131,8 @@ def _tell(made: ReservationView) -> None:
 
 
 def _names(offered: BookingChoices) -> dict[str, dict[str, str]]:
-    return {each.slug: dict(each.name) for each in (*offered.equipment, *offered.environments)}
+    named = {each.slug: dict(each.name) for each in (*offered.equipment, *offered.environments)}
+    return {slug: dict(name) for slug, name in offered.utilities.items()} | named
 
 
 def _options(offered: BookingChoices) -> dict[str, list[tuple[str, str]]]:

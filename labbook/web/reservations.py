@@ -78,7 +78,7 @@ def mine() -> str:
         which=which,
         scope=scope,
         q=text,
-        whichs=(("upcoming", _("Now and ahead")), ("past", _("Past"))),
+        whichs=(("upcoming", _("Now and ahead")), ("past", _("Past and cancelled"))),
         scopes=_scopes(viewer()),
     )
 

@@ -11,7 +11,8 @@ from sqlalchemy import event
 
 from labbook.domain.access import Viewer
 from labbook.extensions import db
-from labbook.models import Facility, StaffMembership
+from labbook.models import Equipment, Facility, StaffMembership
+from labbook.services.sweep import sweep
 from tests.cast import NOW, Cast, at, equipment
 from tests.web.house import House, booked, step
 from tests.web.people import Page
@@ -206,3 +207,27 @@ def test_a_long_story_costs_no_more_queries_on_its_page(house: House) -> None:
         step(house.anna, path, "message", text=f"Word {n}")
         step(house.anna, path, "change", title=f"Title {n}")
     assert statements(lambda: house.anna.get(path)) <= before
+
+
+def test_what_became_wrong_since_the_request_is_said_at_the_approval(house: House) -> None:
+    path = booked(house.anna)
+    session = db.session()
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    session.query(Equipment).filter_by(slug="chamber").update({"state": "out_of_service"})
+    session.commit()
+    assert "Chamber is out of service." in house.mia.get("/approvals").text
+    refused = house.mia.post(f"{path}/approve", next="/approvals")
+    assert refused.status == 422
+    assert "Chamber is out of service." in refused.text
+
+
+def test_somebody_checks_in_late_while_the_place_is_still_free(house: House) -> None:
+    path = booked(house.anna)
+    step(house.mia, path, "approve")
+    house.clock.move_to(at("2026-03-24 10:45"))
+    sweep(db.session(), now=house.clock.now)
+    missed = house.anna.get(path)
+    assert "no-show" in missed.text
+    assert "Check in late" in missed.text
+    assert "Checked in." in step(house.tom, path, "check-in").text

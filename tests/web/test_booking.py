@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from labbook.extensions import db
-from labbook.models import Reservation
+from labbook.models import Environment, EnvironmentVersion, Facility, Reservation
 from tests.cast import Cast, at
 from tests.web.people import Clock, Desk
 
@@ -267,3 +267,53 @@ def test_the_lab_chooses_a_time_on_its_own_clock(anna: Desk) -> None:
     db.session.rollback()
     row = db.session.scalars(select(Reservation)).one()
     assert (row.starts_at, row.ends_at) == (at("2026-03-28 12:00"), at("2026-03-29 13:00"))
+
+
+def damp_heat() -> None:
+    """A recipe for any climate chamber and one oscilloscope, with half an hour of set-up."""
+    session = db.session()
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    facility = session.scalars(select(Facility)).one()
+    row = Environment(slug="damp-heat", facility_id=facility.id, version=1)
+    session.add(row)
+    session.flush()
+    needs = [{"category": "climate-chamber"}, {"category": "oscilloscope"}]
+    session.add(
+        EnvironmentVersion(
+            environment_id=row.id,
+            number=1,
+            name={"en": "Damp heat with bias"},
+            setup=1800,
+            teardown=0,
+            ambient={},
+            draws={},
+            needs=needs,
+        )
+    )
+    session.commit()
+
+
+def test_an_environment_is_booked_whole_with_the_pieces_that_are_free(anna: Desk) -> None:
+    damp_heat()
+    anna.post("/book", **form())
+    looked = anna.post("/book/check", **form(equipment="", environment="damp-heat"))
+    assert "Uses Chamber , Scope 2" in looked.text
+    made = anna.post("/book", **form(equipment="", environment="damp-heat", once="two"))
+    page = anna.get(made.location)
+    assert "Damp heat with bias" in page.text
+    assert "Scope 2" in page.text
+
+
+def test_a_budget_is_called_by_its_name(anna: Desk) -> None:
+    anna.post("/book", **form(equipment="source"))
+    assert "Feeder A would carry 12 kVA" in anna.post("/book", **form(equipment="source-2")).text
+
+
+def test_an_environment_that_is_taken_is_offered_later(anna: Desk) -> None:
+    damp_heat()
+    anna.post("/book", **form(equipment="", environment="damp-heat"))
+    page = anna.post("/book", **form(equipment="", environment="damp-heat", once="two"))
+    assert page.status == 409
+    assert "Chamber is taken" in page.text
+    assert 'name="take"' in page.html
