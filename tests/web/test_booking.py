@@ -298,7 +298,7 @@ def test_an_environment_is_booked_whole_with_the_pieces_that_are_free(anna: Desk
     damp_heat()
     anna.post("/book", **form())
     looked = anna.post("/book/check", **form(equipment="", environment="damp-heat"))
-    assert "Uses Scope 2 , Chamber" in looked.text
+    assert "Uses Scope 2, Chamber" in looked.text
     made = anna.post("/book", **form(equipment="", environment="damp-heat", once="two"))
     page = anna.get(made.location)
     assert "Damp heat with bias" in page.text
