@@ -20,6 +20,7 @@ from labbook.services import calendar, facts
 from labbook.services.calendar import BusyEntry, FullEntry
 from labbook.services.commands import Wanted
 from labbook.services.facts import Plan
+from labbook.services.opening import may_decide
 from labbook.services.reservation_views import ReservationView, loading, summary_of
 
 LIMIT = 100
@@ -58,13 +59,16 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Waiting:
-    """``since``: when the request, or the change of an approved reservation, was made."""
+    """``since``: when the request, or the change of an approved reservation, was made. ``yours``: whether the
+    viewer may decide it, which one's own request is only where the lab has no other manager.
+    """
 
     reservation: ReservationView
     since: datetime
     window: Interval
     around: Sequence[Surroundings]
     problems: Sequence[Problem]
+    yours: bool = True
 
     @property
     def waits_for_holder(self) -> bool:
@@ -110,6 +114,14 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> list[Waiting]:
     board = _Board(session, rows, viewer)
     waiting = [_waiting(board, row, viewer, now) for row in rows]
     return sorted(waiting, key=lambda w: (w.waits_for_holder, w.since))
+
+
+def is_yours(session: Session, view: ReservationView, *, viewer: Viewer) -> bool:
+    """Whether the viewer may decide what they would otherwise be offered to decide."""
+    if view.holder.id != viewer.id:
+        return True
+    row = session.scalar(select(Reservation).where(Reservation.public_id == view.id))
+    return row is not None and may_decide(session, row, viewer)
 
 
 def around(session: Session, view: ReservationView, *, viewer: Viewer) -> tuple[Interval, list[Surroundings]]:
@@ -171,7 +183,8 @@ class _Board:
     """Everything the queue's rows need, loaded together."""
 
     def __init__(self, session: Session, rows: Sequence[Reservation], viewer: Viewer) -> None:
-        self.session = session
+        self.session, self.viewer = session, viewer
+        self._own: dict[int, bool] = {}
         changes = [c for row in rows for c in row.changes if c.state == "open"]
         slugs = {p.equipment.slug for row in rows for p in row.pieces}
         slugs |= {p["slug"] for change in changes for p in change.pieces}
@@ -186,6 +199,14 @@ class _Board:
         self.entries = _entries(session, names, self.span, viewer)
         self.qualified = _qualified(session, {row.holder_id for row in rows})
         self._hours: dict[int, Hours] = {}
+
+    def may_decide(self, row: Reservation) -> bool:
+        """Asks the database only for the viewer's own, and once for each facility."""
+        if row.holder_id != self.viewer.id:
+            return True
+        if row.facility_id not in self._own:
+            self._own[row.facility_id] = may_decide(self.session, row, self.viewer)
+        return self._own[row.facility_id]
 
     def hours(self, plan: Plan) -> Hours:
         if plan.facility.id not in self._hours:
@@ -247,6 +268,7 @@ def _waiting(board: _Board, row: Reservation, viewer: Viewer, now: datetime) -> 
             for equipment, _ in plan.pieces
         ],
         problems=_problems(board, row, plan, now),
+        yours=board.may_decide(row),
     )
 
 

@@ -116,6 +116,7 @@ def show(public_id: str) -> str:
     return render_template(
         "reservations/show.html",
         view=view,
+        yours="approve" not in view.allowed or queue.is_yours(database(), view, viewer=actor),
         plots=_plots(view, actor),
         now=now(),
         zone=view.zone,

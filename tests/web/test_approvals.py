@@ -231,3 +231,12 @@ def test_somebody_checks_in_late_while_the_place_is_still_free(house: House) -> 
     assert "no-show" in missed.text
     assert "Check in late" in missed.text
     assert "Checked in." in step(house.tom, path, "check-in").text
+
+
+def test_a_managers_own_request_is_for_another_manager(house: House) -> None:
+    path = booked(house.mia)
+    for page in (house.mia.get(path), house.mia.get("/approvals")):
+        assert "another manager has to decide" in page.text
+        assert not page.offers("approve")
+    assert house.max.get(path).offers("approve")
+    assert house.max.get("/approvals").offers("approve")

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from labbook.extensions import db
 from labbook.models import Environment, EnvironmentVersion, Facility, Reservation
-from tests.cast import Cast, at
+from labbook.services import accounts
+from tests.cast import NOW, Cast, at
 from tests.web.people import Clock, Desk
 
 
@@ -317,3 +318,20 @@ def test_an_environment_that_is_taken_is_offered_later(anna: Desk) -> None:
     assert page.status == 409
     assert "Chamber is taken" in page.text
     assert 'name="take"' in page.html
+
+
+def test_what_was_typed_while_the_session_ended_comes_back_after_signing_in(
+    app: Flask, app_cast: Cast, clock: Clock
+) -> None:
+    link = accounts.invitation_link(db.session(), app_cast.anna.email, now=NOW).rpartition("/")[2]
+    accounts.redeem(db.session(), "invitation", link, "correct horse battery", now=NOW)
+    anna = Desk(app, app_cast.anna)
+    with anna.client.session_transaction() as session:
+        del session["_user_id"]
+    asked = anna.post("/book", **form(notes="Long typed"))
+    assert asked.status == 401
+    kept = asked.value("kept")
+    back = anna.post("/sign-in", email=app_cast.anna.email, password="correct horse battery", kept=kept)
+    assert back.status == 200
+    assert (back.value("title"), back.value("notes")) == ("Ripple", "Long typed")
+    assert count() == 0
