@@ -62,7 +62,7 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
     zone, locale = ZoneInfo(view.zone), locale_code()
     words = {"start": _("start"), "end": _("end"), "expected_end": _("expected end")}
     for name, what in words.items():
-        if name in entry.new and entry.action != "request":
+        if name in entry.new and entry.action != "request" and entry.old.get(name) != entry.new[name]:
             old, new = (_moment(side.get(name), zone, locale) for side in (entry.old, entry.new))
             yield _("%(what)s %(old)s → %(new)s", what=what, old=old, new=new) if old else f"{what} {new}"
     if "equipment" in entry.old and entry.old["equipment"] != entry.new.get("equipment"):
