@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound as NoPage
 from werkzeug.wrappers import Response
 
 from labbook.domain.access import Viewer
-from labbook.domain.errors import Problem, Refused
+from labbook.domain.errors import Forbidden, Problem, Refused
 from labbook.formats import moments
 from labbook.services import changes, choices, decisions, queue, reservation_views
 from labbook.services.commands import ChangeReservation, Decide, Wanted
@@ -207,7 +207,7 @@ def act(public_id: str, step: str) -> Response:
 @blueprint.post("/reservations/<public_id>/change")
 def change(public_id: str) -> Response:
     """Move, resize, re-equip, retitle; what was not touched is not a change."""
-    before = reservation_views.find(database(), public_id, viewer=viewer())
+    before = _found(public_id, "edit", "requested", "approved", "in_use")
     read = Fields(request.form)
     wish = _wish(read, before)
     made = changes.change(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
@@ -217,7 +217,7 @@ def change(public_id: str) -> Response:
 
 @blueprint.post("/reservations/<public_id>/propose")
 def propose(public_id: str) -> Response:
-    before = reservation_views.find(database(), public_id, viewer=viewer())
+    before = _found(public_id, "propose", "requested", "approved")
     read = Fields(request.form)
     wish = _wish(read, before)
     made = changes.propose(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
@@ -229,6 +229,14 @@ def withdraw(public_id: str) -> Response:
     read = Fields(request.form)
     made = changes.withdraw(database(), public_id, revision=_revision(read), actor=viewer(), now=now())
     return _done(made, _("Withdrawn."))
+
+
+def _found(public_id: str, step: str, *statuses: str) -> ReservationView:
+    """Before a form is read: whether it is theirs to send. What the status forbids, the service says."""
+    view = reservation_views.find(database(), public_id, viewer=viewer())
+    if view.status in statuses and step not in view.allowed:
+        raise Forbidden(step)
+    return view
 
 
 def _done(made: ReservationView, said: str) -> Response:
@@ -247,11 +255,11 @@ def _revision(read: Fields) -> int | None:
 
 def _until(read: Fields, public_id: str) -> datetime | None:
     """So many minutes more, or until a wall time."""
-    view = reservation_views.find(database(), public_id, viewer=viewer())
+    view = _found(public_id, "extend", "in_use")
     minutes = read.line("minutes")
     if minutes.isdecimal() and 0 < int(minutes[:6]) <= 60 * 24 * 90:
         return view.end + timedelta(minutes=int(minutes[:6]))
-    until = read.instant("until", ZoneInfo(view.zone))
+    until = read.instant("until", ZoneInfo(view.zone), required=False)
     if read.problems:
         raise Refused(read.problems)
     return until

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from labbook.web import reservations
 from tests.cast import NOW, Cast, at
 from tests.web.house import House, booked, step
 
@@ -322,3 +323,43 @@ def test_a_null_character_is_nobodys_name(house: House) -> None:
 
 def test_a_list_that_does_not_exist_is_not_found(house: House) -> None:
     assert house.anna.get("/reservations", show="x").status == 404
+
+
+MAY_TRY = {
+    "approve": "mia max ada",
+    "accept": "mia max ada",
+    "decline": "mia max ada",
+    "refuse": "mia max ada",
+    "cancel": "anna mia max ada",
+    "check-in": "anna mia max tom ada",
+    "check-out": "anna mia max tom ada",
+    "abort": "mia max ada",
+    "extend": "anna mia max tom ada",
+    "transfer": "anna mia max ada",
+    "message": "anna mia max tom ada",
+    "change": "anna mia max ada",
+    "propose": "mia max ada",
+    "withdraw": "anna mia max ada",
+}
+"""Who may try each step of anna's request in the joint project; to a holder, accepting is their own."""
+
+
+@pytest.mark.parametrize("name", ["anna", "bo", "carla", "dorte", "mia", "tom", "ada"])
+def test_a_step_is_for_whom_the_table_says(house: House, app: Flask, name: str) -> None:
+    path = booked(house.anna, project="joint")
+    desk = getattr(house, name)
+    refused = 404 if name == "carla" else 403
+    routes = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/reservations/<public_id>/")]
+    steps = {*reservations.STEPS, "change", "propose", "withdraw"}
+    assert len(routes) == 4
+    assert steps == set(MAY_TRY)
+    for one in sorted(steps):
+        # Without what the step needs: whoever may try it is told what is missing, and nothing happens.
+        form = {"title": " ", "start_date": "x"} if one == "change" else {"reason": "\x07", "cause": "none"}
+        status = desk.post(f"{path}/{one}", **form).status
+        if name in MAY_TRY[one].split():
+            assert status in (409, 422), one
+        elif name == "anna" and one in ("approve", "accept", "decline", "refuse"):
+            assert status == 403, one
+        else:
+            assert status == refused, one
