@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from labbook import api, cli, feeds, jobs, logs, web
@@ -38,6 +40,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         logs.install(app)
     for channel in (web, api, feeds):
         channel.register(app)
+    for code in (403, 404, 405, 413, 429, 500, 503):
+        app.register_error_handler(code, _outside)
     jobs.register(app)
     cli.register(app)
     app.after_request(_harden)
@@ -90,6 +94,16 @@ def _bind_extensions(app: Flask) -> None:
     limiter.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+
+
+def _outside(error: Exception) -> ResponseReturnValue:
+    """Addresses that nobody has, and defects: each channel says it in its own way."""
+    known = error if isinstance(error, HTTPException) else InternalServerError()
+    if request.path.startswith("/api/"):
+        return api.http_error(known)
+    if request.path.startswith("/feeds/"):
+        return known.get_response()
+    return web.http_error(known)
 
 
 def _harden(response: Response) -> Response:

@@ -1,7 +1,19 @@
 """The JSON interface and its OpenAPI description."""
 
-from flask import Flask
+from flask import Blueprint, Flask
+
+from labbook.api import asking, calendar, catalogue, documentation, people, problems, reservations
+from labbook.api.problems import http_error as http_error
+
+PREFIX = "/api/v1"
 
 
 def register(app: Flask) -> None:
     """Hang the blueprints onto the app."""
+    blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+    asking.guard(blueprint)
+    problems.handle(blueprint)
+    for noun in (reservations, calendar, catalogue, people):
+        noun.register(blueprint)
+    app.register_blueprint(blueprint)
+    documentation.register(app)

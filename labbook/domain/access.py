@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from labbook.domain.reservation import Party
+from labbook.domain.reservation import TRANSITIONS, Party
 from labbook.domain.visibility import Subject, sees_in_full
 
 
@@ -66,6 +66,27 @@ EDITORS = frozenset({Party.HOLDER, Party.MANAGER})
 
 PRESENT = frozenset({Party.HOLDER, Party.PARTICIPANT, Party.TECHNICIAN, Party.MANAGER})
 """Who may extend, and write into the thread."""
+
+
+def allowed_parties(action: str) -> frozenset[Party]:
+    """Who may take a step at all, in whatever status: a transition's, or ``edit``, ``extend`` and the like.
+
+    A pending change is approved or declined by whom it waits for, so by the holder too.
+    """
+    by_table = frozenset[Party]().union(*(t.parties for t in TRANSITIONS if t.action == action))
+    return _BESIDE_THE_TABLE.get(action, by_table) | by_table
+
+
+_BESIDE_THE_TABLE = {
+    "approve": frozenset({Party.HOLDER}),
+    "decline": frozenset({Party.HOLDER}),
+    "edit": EDITORS,
+    "withdraw": EDITORS,
+    "transfer": EDITORS,
+    "extend": PRESENT,
+    "message": PRESENT,
+    "propose": frozenset({Party.MANAGER}),
+}
 
 
 def may(viewer: Viewer, subject: Subject, allowed: frozenset[Party]) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from labbook.domain.access import Viewer, may
+from labbook.domain.access import Viewer, allowed_parties, may
 from labbook.domain.errors import Forbidden, NotFound, StaleRevision
 from labbook.domain.reservation import Party
 from labbook.domain.visibility import sees_in_full
@@ -49,6 +49,19 @@ def opened(
     if revision is not None and revision != reservation.revision:
         raise StaleRevision(reservation.revision)
     return reservation
+
+
+def look(session: Session, public_id: str, action: str, *, actor: Viewer, revision: int | None) -> None:
+    """Raise what ``opened`` would, without opening: for a channel that has something else to refuse."""
+    reservation = session.scalar(
+        select(Reservation).where(Reservation.public_id == public_id).options(*loading())
+    )
+    if reservation is None or not sees_in_full(actor, subject_of(reservation)):
+        raise NotFound("reservation")
+    if not may(actor, subject_of(reservation), allowed_parties(action)):
+        raise Forbidden(action)
+    if revision is not None and revision != reservation.revision:
+        raise StaleRevision(reservation.revision)
 
 
 def _lock_equipment(session: Session, public_id: str, slugs: Collection[str]) -> None:

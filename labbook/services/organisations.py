@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.words import text_problems
-from labbook.models import Equipment, Organisation, User
+from labbook.models import Equipment, Facility, Organisation, Project, User
 from labbook.models.organisation import KINDS as KINDS
 from labbook.services import transaction
 from labbook.services.directory import NAME_LIMIT, require_keeper, slug_problems
@@ -37,6 +37,27 @@ class OrganisationView:
     categories: Sequence[str] | None
     until: date | None
     people: int
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """Where somebody belongs, by short names."""
+
+    organisation: str
+    facilities: Sequence[str]
+    projects: Sequence[str]
+
+
+def belonging(session: Session, *, viewer: Viewer) -> Belonging:
+    facilities = select(Facility.slug).where(Facility.id.in_(sorted(viewer.facility_ids)))
+    projects = select(Project.slug).where(Project.id.in_(sorted(viewer.project_ids)))
+    return Belonging(
+        organisation=session.scalars(
+            select(Organisation.slug).where(Organisation.id == viewer.organisation_id)
+        ).one(),
+        facilities=session.scalars(facilities.order_by(Facility.slug)).all(),
+        projects=session.scalars(projects.order_by(Project.slug)).all(),
+    )
 
 
 def list_all(session: Session, *, viewer: Viewer) -> list[OrganisationView]:

@@ -354,7 +354,7 @@ class Page:
     """``next`` is the cursor of the following page; None at the end."""
 
     items: Sequence[ReservationView]
-    next: tuple[datetime, int] | None
+    next: tuple[datetime, str] | None
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ class Search:
     of_organisation: bool = False
     text: str = ""
     newest_first: bool = False
-    after: tuple[datetime, int] | None = None
+    after: tuple[datetime, str] | None = None
     limit: int = 100
 
 
@@ -394,9 +394,9 @@ def _says(text: str) -> ColumnElement[bool]:
 def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
     """A page of what the viewer sees in full, by start; at most ``limit`` of them.
 
-    The cursor is the last row's start and id: what is added meanwhile neither repeats nor hides a row.
+    The cursor is the last row's start and public id: what is added meanwhile neither repeats nor hides a row.
     """
-    order = (Reservation.starts_at, Reservation.id)
+    order = (Reservation.starts_at, Reservation.public_id)
     query = select(Reservation).where(in_scope(scope_of(viewer))).options(*loading())
     if wanted.start is not None:
         query = query.where(Reservation.occupied_until > wanted.start)
@@ -437,5 +437,5 @@ def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
     rows = rows[: wanted.limit]
     return Page(
         [summary_of(row, viewer=viewer) for row in rows],
-        (rows[-1].starts_at, rows[-1].id) if more else None,
+        (rows[-1].starts_at, rows[-1].public_id) if more else None,
     )

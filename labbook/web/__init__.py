@@ -9,7 +9,6 @@ from labbook.web import (
     booking,
     calendar,
     context,
-    errors,
     formatting,
     home,
     look,
@@ -20,6 +19,7 @@ from labbook.web import (
     sign_in,
     wording,
 )
+from labbook.web.errors import http_error as http_error
 
 PAGES = (sign_in, home, calendar, booking, reservations, approvals, projects, manage, account, about)
 """The blueprints of pages, each in the module of its name."""
@@ -35,7 +35,6 @@ def register(app: Flask) -> None:
     formatting.register(app)
     wording.register(app)
     context.register(app)
-    errors.register(app)
     app.register_blueprint(look.blueprint)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, Response, make_response, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from labbook.domain.errors import (
@@ -29,19 +29,6 @@ def handle(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(LabbookError, _labbook_error)
     blueprint.register_error_handler(CSRFError, _foreign_form)
     blueprint.register_error_handler(HTTPException, http_error)
-
-
-def register(app: Flask) -> None:
-    """Addresses that nobody has, and defects: in words, unless a program asked."""
-    for code in (403, 404, 405, 413, 429, 500, 503):
-        app.register_error_handler(code, _outside)
-
-
-def _outside(error: Exception) -> AnyResponse:
-    known = error if isinstance(error, HTTPException) else InternalServerError()
-    if request.path.startswith(("/api/", "/feeds/")):
-        return known.get_response()
-    return http_error(known)
 
 
 def http_error(error: HTTPException) -> AnyResponse:

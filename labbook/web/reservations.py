@@ -94,13 +94,13 @@ def _scopes(actor: Viewer) -> list[tuple[str, str]]:
     return found
 
 
-def _cursor(text: str) -> tuple[datetime, int] | None:
+def _cursor(text: str) -> tuple[datetime, str] | None:
     instant, _, row = text.rpartition("_")
     try:
         at = datetime.fromisoformat(instant.replace(" ", "+"))
     except ValueError:
         return None
-    return (at, int(row)) if row.isdecimal() and len(row) < 19 and at.tzinfo is not None else None
+    return (at, row) if at.tzinfo is not None else None
 
 
 @blueprint.get("/reservations/<public_id>")

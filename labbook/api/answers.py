@@ -1,0 +1,91 @@
+"""Views as JSON: instants in UTC with Z, slugs for catalogue entries, opaque strings for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Response
+
+from labbook.api.problems import said
+from labbook.services.reservation_views import ChangeView, HistoryView, ReservationView
+
+
+def json_answer(body: Any, status: int = 200) -> Response:
+    answer = Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), status, content_type="application/json")
+    # Revalidated each time, and never kept where another could get at it.
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
+
+
+def reservation_answer(view: ReservationView, status: int = 200) -> Response:
+    """With its revision as a strong ``ETag``, as ``If-Match`` wants it back."""
+    answer = json_answer(reservation(view), status)
+    answer.set_etag(str(view.revision))
+    return answer
+
+
+def reservation(view: ReservationView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "kind": view.kind,
+        "status": view.status,
+        "visibility": "full",
+        "facility": view.facility,
+        "start": view.start,
+        "end": view.end,
+        "occupied": {"start": view.occupied_start, "end": view.occupied_end},
+        "expected_end": view.expected_end,
+        "equipment": [{"slug": piece.slug, "places": piece.places} for piece in view.equipment],
+        "environment": view.environment,
+        "title": view.title,
+        "notes": view.notes,
+        "project": view.project,
+        "activity": view.activity,
+        "organisation": view.organisation,
+        "holder": view.holder.email,
+        "requested_by": view.requested_by.email,
+        "participants": [person.email for person in view.participants],
+        "series": None,
+        "pending_change": None if view.pending_change is None else _change(view.pending_change),
+        "check_in": view.check_in,
+        "checked_in_at": view.checked_in_at,
+        "checked_out_at": view.checked_out_at,
+        "overrun_since": view.overrun_since,
+        "cancel_cause": view.cancel_cause,
+        "decide_by": view.decide_by,
+        "overridden": view.overridden,
+        "allowed": sorted(view.allowed),
+        "revision": view.revision,
+        "history": [_entry(entry, view) for entry in view.history],
+        "messages": [{"at": m.at, "author": m.author, "text": m.text} for m in view.messages],
+        "problems": said(view.problems),
+    }
+
+
+def _change(change: ChangeView) -> Mapping[str, Any]:
+    return {
+        "kind": change.kind,
+        "proposed_by": change.proposed_by,
+        "start": change.start,
+        "end": change.end,
+        "equipment": [{"slug": piece.slug, "places": piece.places} for piece in change.equipment],
+        "created_at": change.created_at,
+    }
+
+
+_TOLD = ("status", "start", "end", "expected_end", "cause", "project", "due", "change", "title", "notes")
+"""Fields of a history entry that mean something outside; the rest are numbers of ours."""
+
+
+def _entry(entry: HistoryView, view: ReservationView) -> Mapping[str, Any]:
+    return {
+        "at": entry.at,
+        "actor": entry.actor,
+        "rule": entry.rule,
+        "action": entry.action,
+        "old": {name: value for name, value in entry.old.items() if name in _TOLD},
+        "new": {name: value for name, value in entry.new.items() if name in _TOLD},
+        "reason": entry.reason,
+    }

@@ -1,0 +1,67 @@
+"""Who asks: the holder of a token, else whoever is signed in with a browser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, g, request
+from flask_login import current_user
+from sqlalchemy.orm import Session
+
+from labbook.domain.access import Viewer
+from labbook.domain.errors import Forbidden
+from labbook.extensions import csrf, db
+from labbook.services import viewers
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Unauthenticated(Exception):
+    """Nobody, or a token that is unknown, revoked or over."""
+
+
+def guard(blueprint: Blueprint) -> None:
+    """Ask before each view who it is for."""
+    blueprint.before_request(_identify)
+
+
+def viewer() -> Viewer:
+    """Who asks; ``guard`` has seen to it that somebody does."""
+    found: Viewer = g.api_viewer
+    return found
+
+
+def database() -> Session:
+    return db.session()
+
+
+def now() -> datetime:
+    """One instant for the whole answer."""
+    if "now" not in g:
+        g.now = datetime.now(UTC)
+    found: datetime = g.now
+    return found
+
+
+def _identify() -> None:
+    """Only a request with an ``Authorization`` header is free of the guard against forged forms: so it must
+    not fall back to the session, which another site's page could make a browser send.
+    """
+    if "Authorization" in request.headers:
+        g.api_viewer = _by_token(request.headers["Authorization"])
+        if g.api_viewer.scope == "read" and request.method not in READING:
+            raise Forbidden("write")
+        return
+    if not current_user.is_authenticated:
+        raise Unauthenticated
+    g.api_viewer = current_user.viewer
+    if request.method not in READING:
+        csrf.protect()
+
+
+def _by_token(header: str) -> Viewer:
+    kind, _, token = header.partition(" ")
+    found = viewers.by_token(database(), token.strip(), now()) if kind.lower() == "bearer" else None
+    if found is None:
+        raise Unauthenticated
+    return found

@@ -1,0 +1,549 @@
+"""The OpenAPI 3.1 description, written out: one entry for each address, schemas by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from labbook.api.reservations import PAGE_LIMIT, STEPS
+from labbook.domain.reservation import Status
+from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT
+from labbook.services.calendar import DAYS_LIMIT
+from labbook.services.choices import BookingChoices
+from labbook.services.reservations import PIECES_LIMIT
+
+Json = dict[str, Any]
+
+VERSION = "1"
+
+
+def _string(description: str = "", **more: Any) -> Json:
+    return {"type": "string", **({"description": description} if description else {}), **more}
+
+
+def _or_null(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _list(items: Json, **more: Any) -> Json:
+    return {"type": "array", "items": items, **more}
+
+
+def _object(required: Sequence[str] = (), **properties: Json) -> Json:
+    found: Json = {"type": "object", "properties": properties}
+    return found | ({"required": list(required)} if required else {})
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+INSTANT = _string("RFC 3339 with an offset; answered in UTC with Z.", format="date-time")
+SLUG = _string("Short name of a catalogue entry.", maxLength=200)
+NAME: Json = {
+    "type": "object",
+    "description": "A text for each language: en, da, de.",
+    "additionalProperties": {"type": "string"},
+}
+_ACTIVITY = {"type": "string", "enum": list(BookingChoices.activities)}
+_STATUS = {"type": "string", "enum": list(Status)}
+
+_PIECE = _object(
+    ("slug",), slug=SLUG, places={"type": "integer", "minimum": 1, "default": 1, "maximum": 10_000}
+)
+_SPAN = _object(("start", "end"), start=INSTANT, end=INSTANT)
+
+_PROBLEM = _object(
+    ("code", "message", "weight", "overridable"),
+    code=_string("Stays the same whatever the language."),
+    message=_string("A sentence in the reader's language."),
+    field=_or_null({"type": "string"}),
+    weight={"type": "string", "enum": ["blocking", "warning"]},
+    overridable={"type": "boolean", "description": "Whether a manager may set it aside."},
+)
+
+_PROBLEMS = _object(
+    ("type", "title", "status", "detail"),
+    type=_string(),
+    title=_string(),
+    status={"type": "integer"},
+    detail=_string(),
+    problems=_list(_ref("Problem")),
+    conflicts=_list(_object(("equipment", "start", "end"), equipment=SLUG, start=INSTANT, end=INSTANT)),
+)
+
+_HISTORY = _object(
+    ("at", "action"),
+    at=INSTANT,
+    actor=_or_null(_string("Who did it; null for a rule or the clock.")),
+    rule=_or_null({"type": "string"}),
+    action=_string(),
+    old={"type": "object"},
+    new={"type": "object"},
+    reason=_string(),
+)
+
+_CHANGE = _object(
+    ("kind", "start", "end", "equipment"),
+    kind={"type": "string", "enum": ["change", "proposal"]},
+    proposed_by=_string(),
+    start=INSTANT,
+    end=INSTANT,
+    equipment=_list(_ref("Piece")),
+    created_at=INSTANT,
+)
+
+_RESERVATION = _object(
+    ("id", "status", "visibility", "start", "end", "occupied", "equipment", "title", "revision"),
+    id=_string("Opaque."),
+    kind={"type": "string", "enum": ["booking", "block"]},
+    status=_STATUS,
+    visibility={"type": "string", "const": "full"},
+    facility=SLUG,
+    start=INSTANT,
+    end=INSTANT,
+    occupied=_ref("Span"),
+    expected_end=_or_null(INSTANT),
+    equipment=_list(_ref("Piece")),
+    environment=_or_null(SLUG),
+    title=_string(),
+    notes=_string(),
+    project=_or_null(SLUG),
+    activity=_ACTIVITY,
+    organisation=SLUG,
+    holder=_string("E-mail address.", format="email"),
+    requested_by=_string("E-mail address.", format="email"),
+    participants=_list(_string("E-mail address.", format="email")),
+    series={"type": "null"},
+    pending_change=_or_null(_ref("Change")),
+    check_in={"type": "string", "enum": ["none", "required"]},
+    checked_in_at=_or_null(INSTANT),
+    checked_out_at=_or_null(INSTANT),
+    overrun_since=_or_null(INSTANT),
+    cancel_cause=_or_null({"type": "string", "enum": ["user", "lab", "fault"]}),
+    decide_by=_or_null(INSTANT),
+    overridden=_list({"type": "string"}),
+    allowed=_list(_string("A step that you may take now.")),
+    revision={"type": "integer"},
+    history=_list(_ref("HistoryEntry")),
+    messages=_list(_object(("at", "author", "text"), at=INSTANT, author=_string(), text=_string())),
+    problems=_list(_ref("Problem")),
+)
+
+_TITLE = _string("No control characters.", minLength=1, maxLength=TITLE_LIMIT)
+_NOTES = _string("Line breaks are allowed, other control characters not.", maxLength=NOTES_LIMIT)
+_PEOPLE = _list(_string("E-mail address."), maxItems=200)
+_CODES = _list(_string("Code of a problem that a manager sets aside."), maxItems=50)
+_EQUIPMENT = _list(_ref("Piece"), maxItems=PIECES_LIMIT)
+
+_REQUEST = {
+    **_object(
+        ("start", "end", "title"),
+        equipment=_EQUIPMENT,
+        environment=_or_null(SLUG),
+        start=INSTANT,
+        end=INSTANT,
+        title=_TITLE,
+        project=_or_null(SLUG),
+        activity=_or_null(_ACTIVITY),
+        notes=_or_null(_NOTES),
+        holder=_or_null(_string("E-mail address; you, if left out.")),
+        participants=_or_null(_PEOPLE),
+        expected_end=_or_null(INSTANT),
+        traceable={"type": "boolean", "default": False},
+        kind={"type": "string", "enum": ["booking", "block"], "default": "booking"},
+        use_now={"type": "boolean", "default": False},
+        override=_or_null(_CODES),
+        reason=_or_null({"type": "string"}),
+        dry_run={"type": "boolean", "default": False},
+    ),
+    "additionalProperties": False,
+    "description": "`equipment`, or `environment`, or both.",
+}
+
+_PATCH = {
+    **_object(
+        (),
+        start=_or_null(INSTANT),
+        end=_or_null(INSTANT),
+        equipment=_or_null(_EQUIPMENT),
+        title=_or_null(_TITLE),
+        notes=_or_null(_NOTES),
+        project=_or_null(SLUG),
+        participants=_or_null(_PEOPLE),
+        expected_end=_or_null(INSTANT),
+        override=_or_null(_CODES),
+        reason=_or_null({"type": "string"}),
+        scope=_or_null({"type": "string", "enum": ["one", "following", "all"]}),
+        dry_run={"type": "boolean", "default": False},
+    ),
+    "additionalProperties": False,
+    "description": "What is left out stays as it is.",
+}
+
+_STEP = {
+    **_object(
+        (),
+        reason=_or_null({"type": "string"}),
+        cause=_or_null({"type": "string", "enum": ["user", "lab", "fault"]}),
+        until=_or_null(INSTANT),
+        to=_or_null(_string("E-mail address.")),
+        text=_or_null(_NOTES),
+        override=_or_null(_CODES),
+    ),
+    "additionalProperties": False,
+}
+
+_FACILITY = _object(
+    ("slug", "name", "time_zone"),
+    slug=SLUG,
+    name=_ref("Name"),
+    time_zone=_string("IANA name."),
+    country=_or_null({"type": "string"}),
+    staffed={"type": "object", "additionalProperties": _list({"type": "string"})},
+    duty_phone=_or_null({"type": "string"}),
+    rooms=_list({"type": "string"}),
+    utilities=_list(_object(("slug",), slug=SLUG, name=_ref("Name"), capacity=_string())),
+    closures=_list(
+        _object(("kind", "start", "end"), kind=_string(), start=INSTANT, end=INSTANT, reason=_string())
+    ),
+    example={"type": "boolean"},
+)
+
+_QUANTITIES = {"type": "object", "additionalProperties": {"type": "string"}}
+_DURATION = _string("ISO 8601.")
+
+_PIECE_OF_CATALOGUE = _object(
+    ("slug", "facility", "name", "category", "places", "state"),
+    slug=SLUG,
+    facility=SLUG,
+    room=_or_null({"type": "string"}),
+    name=_ref("Name"),
+    description=_ref("Name"),
+    category=_string(),
+    maker=_string(),
+    type=_string(),
+    serial=_string(),
+    documents=_list({"type": "string"}),
+    portable={"type": "boolean"},
+    places={"type": "integer"},
+    pool={"type": "boolean"},
+    attended={"type": "boolean"},
+    setup=_DURATION,
+    teardown=_DURATION,
+    approval={"type": "string", "enum": ["manager", "automatic"]},
+    check_in={"type": "string", "enum": ["none", "required"]},
+    state={"type": "string", "enum": ["in_service", "out_of_service", "retired"]},
+    capabilities=_QUANTITIES,
+    parallel={"type": "boolean"},
+    draws=_QUANTITIES,
+    qualifications=_list({"type": "string"}),
+    hazards=_list({"type": "string"}),
+    calibration=_or_null({"type": "object"}),
+    slot={"type": "object"},
+    example={"type": "boolean"},
+)
+
+_ENVIRONMENT = _object(
+    ("slug", "facility", "name", "needs"),
+    slug=SLUG,
+    facility=SLUG,
+    version={"type": "integer"},
+    name=_ref("Name"),
+    setup=_or_null(_DURATION),
+    teardown=_or_null(_DURATION),
+    ambient=_QUANTITIES,
+    draws=_QUANTITIES,
+    permit={"type": "boolean"},
+    needs=_list({"type": "object"}),
+    example={"type": "boolean"},
+)
+
+_PROJECT = _object(
+    ("slug", "name", "organisation", "activity"),
+    slug=SLUG,
+    name=_string(),
+    organisation=SLUG,
+    activity=_ACTIVITY,
+    account_reference=_string(),
+)
+
+_ME = _object(
+    ("email", "name", "role", "organisation"),
+    email=_string(),
+    name=_string(),
+    role={"type": "string", "enum": ["engineer", "technician", "manager", "admin"]},
+    organisation=SLUG,
+    facilities=_list(SLUG),
+    projects=_list(SLUG),
+    locale=_string(),
+    scope=_or_null({"type": "string"}),
+)
+
+_FULL_ENTRY = _object(
+    ("id", "visibility", "status", "start", "end", "occupied", "equipment", "title"),
+    id=_string(),
+    visibility={"type": "string", "const": "full"},
+    status=_STATUS,
+    kind={"type": "string", "enum": ["booking", "block"]},
+    start=INSTANT,
+    end=INSTANT,
+    occupied=_ref("Span"),
+    equipment=_list(SLUG),
+    title=_string(),
+)
+
+_BUSY_ENTRY = _object(
+    ("id", "visibility", "start", "end", "equipment", "hazards"),
+    id=_string("Opaque, one per allocation."),
+    visibility={"type": "string", "const": "busy"},
+    start=INSTANT,
+    end=INSTANT,
+    equipment=_list(SLUG),
+    hazards=_list({"type": "string"}),
+)
+
+SCHEMAS: Mapping[str, Json] = {
+    "Name": NAME,
+    "Span": _SPAN,
+    "Piece": _PIECE,
+    "Problem": _PROBLEM,
+    "Problems": _PROBLEMS,
+    "HistoryEntry": _HISTORY,
+    "Change": _CHANGE,
+    "Reservation": _RESERVATION,
+    "ReservationRequest": _REQUEST,
+    "ReservationPatch": _PATCH,
+    "Step": _STEP,
+    "FullEntry": _FULL_ENTRY,
+    "BusyEntry": _BUSY_ENTRY,
+    "Facility": _FACILITY,
+    "Equipment": _PIECE_OF_CATALOGUE,
+    "Environment": _ENVIRONMENT,
+    "Project": _PROJECT,
+    "Me": _ME,
+}
+
+_REFUSALS = {
+    400: "The body is no JSON object, or a browser's session did not send its token.",
+    401: "No valid token and nobody signed in.",
+    403: "You may not do that to it.",
+    404: "There is nothing here that you may know of.",
+    409: "Taken at that time, or not possible in this status.",
+    412: "Somebody changed it since you read it.",
+    413: "The body is longer than 1 MiB.",
+    422: "Refused, with every problem at once.",
+    428: "If-Match is missing.",
+    503: "The database takes no writes just now. Nothing was changed.",
+}
+
+
+def _answers(status: int, description: str, schema: Json, *refusals: int) -> Json:
+    found: Json = {
+        str(status): {"description": description, "content": {"application/json": {"schema": schema}}}
+    }
+    for code in sorted({401, *refusals}):
+        found[str(code)] = {
+            "description": _REFUSALS[code],
+            "content": {"application/problem+json": {"schema": _ref("Problems")}},
+        }
+    return found
+
+
+def _parameter(name: str, description: str, schema: Json | None = None, **more: Any) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema or _string(), **more}
+
+
+def _body(schema: Json, *, required: bool = True) -> Json:
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
+
+
+_SLUG_IN_PATH = {"name": "slug", "in": "path", "required": True, "schema": _string(minLength=1)}
+_ID_IN_PATH = {"name": "id", "in": "path", "required": True, "schema": _string("Opaque.", minLength=1)}
+_FROM = _parameter("from", "From this instant on.", INSTANT)
+_TO = _parameter("to", "Up to this instant.", INSTANT)
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": 'The revision that you read, in quotation marks: `"3"`.',
+    "schema": _string(pattern=r'^("\d{1,9}"|\*)$'),
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body make one reservation, however often they are sent.",
+    "schema": _string(minLength=1, maxLength=255, pattern="^[!-~]+$"),
+}
+
+_WHAT = {
+    "approve": "Approve a request, or the pending change that waits for you.",
+    "decline": "Decline a request, or the pending change that waits for you; with a `reason`.",
+    "cancel": "Cancel, naming the `cause`: `user`, `lab` or `fault`.",
+    "check-in": "Begin to use, from the start of the set-up on; late while it is still free.",
+    "check-out": "Hand back; what is left of the time is free again.",
+    "abort": "Stop what runs; a manager's step, with a `reason`.",
+    "extend": "Go on until `until`, while nobody is next.",
+    "transfer": "Make the person `to` its holder.",
+    "message": "Write `text` into the thread.",
+    "propose": "Propose another time or equipment, which the holder accepts or declines.",
+    "withdraw": "Take back your own undecided change.",
+}
+
+
+def _items(schema: Json, **more: Json) -> Json:
+    return _object(("items",), items=_list(schema), **more)
+
+
+def _paths() -> Json:
+    listing = {
+        "get": {
+            "summary": "Reservations that you see in full, by start",
+            "parameters": [
+                _FROM,
+                _TO,
+                _parameter("facility", "In this facility."),
+                _parameter("equipment", "Of any of these, commas between them."),
+                _parameter("environment", "Of this environment."),
+                _parameter("status", "In any of these statuses, commas between them."),
+                _parameter("mine", "Only those that you hold or take part in.", {"type": "boolean"}),
+                _parameter("cursor", "`next` of the page before."),
+                _parameter("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}),
+            ],
+            "responses": _answers(
+                200, "A page.", _items(_ref("Reservation"), next=_or_null({"type": "string"})), 422
+            ),
+        },
+        "post": {
+            "summary": "Request a reservation; equipment that approves automatically is booked at once",
+            "parameters": [_KEY],
+            "requestBody": _body(_ref("ReservationRequest")),
+            "responses": {
+                **_answers(201, "Made.", _ref("Reservation"), 400, 403, 409, 413, 422, 503),
+                "200": {
+                    "description": "With `dry_run`: what would be. Nothing is kept.",
+                    "content": {"application/json": {"schema": _ref("Reservation")}},
+                },
+            },
+        },
+    }
+    one = {
+        "parameters": [_ID_IN_PATH],
+        "get": {
+            "summary": "One reservation in full",
+            "responses": _answers(200, "It.", _ref("Reservation"), 404),
+        },
+        "patch": {
+            "summary": "Move, resize, retitle; `pending_change` says when a manager must agree first",
+            "parameters": [_IF_MATCH],
+            "requestBody": _body(_ref("ReservationPatch")),
+            "responses": _answers(
+                200, "As it is now.", _ref("Reservation"), 400, 403, 404, 409, 412, 413, 422, 428, 503
+            ),
+        },
+    }
+    found: Json = {"/reservations": listing, "/reservations/{id}": one}
+    for step in STEPS:
+        schema = _ref("ReservationPatch") if step == "propose" else _ref("Step")
+        found[f"/reservations/{{id}}/{step}"] = {
+            "parameters": [_ID_IN_PATH, _IF_MATCH],
+            "post": {
+                "summary": _WHAT[step],
+                "requestBody": _body(schema, required=False),
+                "responses": _answers(
+                    200, "As it is now.", _ref("Reservation"), 400, 403, 404, 409, 412, 413, 422, 503
+                ),
+            },
+        }
+    return found | _catalogue_paths()
+
+
+def _catalogue_paths() -> Json:
+    def listed(summary: str, name: str, *parameters: Json) -> Json:
+        return {
+            "get": {
+                "summary": summary,
+                "parameters": list(parameters),
+                "responses": _answers(200, "All that match.", _items(_ref(name)), 422),
+            }
+        }
+
+    def single(summary: str, name: str) -> Json:
+        return {
+            "parameters": [_SLUG_IN_PATH],
+            "get": {"summary": summary, "responses": _answers(200, "It.", _ref(name), 404)},
+        }
+
+    facility = _parameter("facility", "In this facility.")
+    return {
+        "/calendar": {
+            "get": {
+                "summary": f"What a timeline shows, of at most {DAYS_LIMIT} days; `If-None-Match` gives 304",
+                "parameters": [
+                    facility,
+                    _parameter("equipment", "These, commas between them."),
+                    {**_FROM, "required": True},
+                    {**_TO, "required": True},
+                ],
+                "responses": {
+                    **_answers(
+                        200,
+                        "In full what you may see, busy blocks of the rest.",
+                        _items({"oneOf": [_ref("FullEntry"), _ref("BusyEntry")]}),
+                        422,
+                    ),
+                    "304": {"description": "Nothing has changed."},
+                },
+            }
+        },
+        "/facilities": listed("Laboratories", "Facility"),
+        "/facilities/{slug}": single("One laboratory: zone, hours, closures, utilities", "Facility"),
+        "/equipment": listed(
+            "Equipment",
+            "Equipment",
+            facility,
+            _parameter("category", "Of this category."),
+            _parameter("q", "With these words in its name."),
+            _parameter(
+                "capability",
+                "Offering this: `dc_voltage:800V`; may be given several times.",
+                _list({"type": "string"}),
+                explode=True,
+            ),
+        ),
+        "/equipment/{slug}": single("One piece: what it can do, its places, state and policy", "Equipment"),
+        "/environments": listed("Test environments", "Environment", facility),
+        "/environments/{slug}": single("One recipe: needs, ambient, draws", "Environment"),
+        "/projects": listed("Projects that you may charge", "Project"),
+        "/me": {"get": {"summary": "Who the token is", "responses": _answers(200, "You.", _ref("Me"))}},
+    }
+
+
+@cache
+def describe() -> Json:
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Labbook",
+            "version": VERSION,
+            "description": (
+                "Reservations of shared laboratories. Every refusal is `application/problem+json` with all "
+                "problems at once. Checks come in the order 401, 404, 403, 412 and 428, 422, 409."
+            ),
+        },
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"token": []}, {"session": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "A personal API token."},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "labbook",
+                    "description": "A browser's session; what writes also needs the header X-CSRFToken.",
+                },
+            },
+        },
+    }

@@ -1,0 +1,431 @@
+"""The catalogue as its readers see it: facilities, equipment, environments, in a constant number of queries.
+
+Whoever has signed in may read all of it: what a laboratory has is no secret, only who uses it when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from labbook.domain import capability
+from labbook.domain.calibration import calibration_due
+from labbook.domain.errors import NotFound, Problem, Refused
+from labbook.domain.policy import SlotPolicy
+from labbook.models import (
+    Closure,
+    Environment,
+    EnvironmentVersion,
+    Equipment,
+    EquipmentDraw,
+    EquipmentQualification,
+    Facility,
+    Utility,
+)
+from labbook.services.facts import slot_policy
+
+SEARCHED_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class UtilityView:
+    """``capacity`` counts thousandths of ``unit``."""
+
+    slug: str
+    name: Mapping[str, str]
+    capacity: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class ClosureView:
+    kind: str
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class FacilityView:
+    """``staffed`` maps a weekday to ranges of wall time in ``zone``."""
+
+    slug: str
+    name: Mapping[str, str]
+    zone: str
+    country: str | None
+    staffed: Mapping[str, Sequence[Sequence[str]]]
+    duty_phone: str | None
+    example: bool
+    rooms: Sequence[str]
+    utilities: Sequence[UtilityView]
+    closures: Sequence[ClosureView]
+
+
+@dataclass(frozen=True)
+class DrawView:
+    """What one occupied place draws, in thousandths of ``unit``."""
+
+    utility: str
+    name: Mapping[str, str]
+    amount: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``interval`` is an ISO 8601 duration; ``due`` None as long as nobody has performed one."""
+
+    interval: str
+    performed: date | None
+    due: date | None
+
+
+@dataclass(frozen=True)
+class EquipmentView:
+    """``capabilities`` maps a name to how its range was written. Durations in seconds."""
+
+    slug: str
+    facility: str
+    facility_name: Mapping[str, str]
+    zone: str
+    duty_phone: str | None
+    example: bool
+    room: str | None
+    name: Mapping[str, str]
+    description: Mapping[str, str]
+    category: str
+    maker: str
+    type: str
+    serial: str
+    documents: Sequence[str]
+    portable: bool
+    places: int
+    pool: bool
+    attended: bool
+    setup: int
+    teardown: int
+    approval: str
+    check_in: str
+    state: str
+    capabilities: Mapping[str, str]
+    parallel: bool
+    draws: Sequence[DrawView]
+    qualifications: Sequence[str]
+    hazards: Sequence[str]
+    calibration: Calibration | None
+    slot: SlotPolicy
+
+
+@dataclass(frozen=True)
+class NeedView:
+    """Named equipment, or any of a category whose capabilities contain these."""
+
+    equipment: str | None
+    category: str | None
+    capabilities: Mapping[str, str]
+    count: int
+    places: int
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"."""
+
+    slug: str
+    facility: str
+    facility_name: Mapping[str, str]
+    example: bool
+    version: int
+    name: Mapping[str, str]
+    setup: int | None
+    teardown: int | None
+    ambient: Mapping[str, str]
+    draws: Sequence[DrawView]
+    permit: bool
+    needs: Sequence[NeedView]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Which equipment; every None matches all. ``text`` in names and short names; ``capabilities`` are
+    ``(name, quantity)`` that the range offered must contain.
+    """
+
+    facility: str | None = None
+    category: str | None = None
+    text: str = ""
+    capabilities: tuple[tuple[str, str], ...] = ()
+    retired: bool = False
+
+
+# --- facilities ---------------------------------------------------------------------------------------
+
+
+def list_facilities(session: Session, *, now: datetime) -> list[FacilityView]:
+    return _facilities(session, select(Facility).order_by(Facility.id), now)
+
+
+def find_facility(session: Session, slug: str, *, now: datetime) -> FacilityView:
+    """Raises ``NotFound``."""
+    found = _facilities(session, select(Facility).where(Facility.slug == slug), now)
+    if not found:
+        raise NotFound("facility")
+    return found[0]
+
+
+def _facilities(session: Session, query: Select[Facility], now: datetime) -> list[FacilityView]:
+    rows = session.scalars(query.options(selectinload(Facility.rooms))).all()
+    ids = [row.id for row in rows]
+    utilities = session.scalars(
+        select(Utility).where(Utility.facility_id.in_(ids)).order_by(Utility.slug)
+    ).all()
+    closures = session.scalars(
+        select(Closure).where(Closure.facility_id.in_(ids), Closure.ends_at > now).order_by(Closure.starts_at)
+    ).all()
+    return [
+        FacilityView(
+            slug=row.slug,
+            name=row.name,
+            zone=row.time_zone,
+            country=row.country,
+            staffed=row.staffed,
+            duty_phone=row.duty_phone,
+            example=row.example,
+            rooms=[room.slug for room in row.rooms],
+            utilities=[
+                UtilityView(u.slug, u.name, u.capacity, u.unit) for u in utilities if u.facility_id == row.id
+            ],
+            closures=[
+                ClosureView(c.kind, c.starts_at, c.ends_at, c.reason)
+                for c in closures
+                if c.facility_id == row.id
+            ],
+        )
+        for row in rows
+    ]
+
+
+# --- equipment ----------------------------------------------------------------------------------------
+
+
+def search_equipment(session: Session, sought: Sought) -> list[EquipmentView]:
+    """Everything that matches, by facility, category and short name.
+
+    Raises ``Refused`` for a quantity that cannot be read and a facility that does not exist.
+    """
+    needs = _needs(sought.capabilities)
+    query = _EQUIPMENT
+    if not sought.retired:
+        query = query.where(Equipment.state != "retired")
+    if sought.facility is not None:
+        facility_id = session.scalar(select(Facility.id).where(Facility.slug == sought.facility))
+        if facility_id is None:
+            raise Refused([Problem("unknown_facility", "facility", params={"facility": sought.facility})])
+        query = query.where(Equipment.facility_id == facility_id)
+    if sought.category is not None:
+        query = query.where(Equipment.category == sought.category)
+    rows = [
+        row for row in session.scalars(query) if _meets(row.capabilities, needs) and _says(row, sought.text)
+    ]
+    return [_equipment(row) for row in rows]
+
+
+def find_equipment(session: Session, slug: str) -> EquipmentView:
+    """Raises ``NotFound``."""
+    row = session.scalar(_EQUIPMENT.where(Equipment.slug == slug))
+    if row is None:
+        raise NotFound("equipment")
+    return _equipment(row)
+
+
+def categories(session: Session) -> list[str]:
+    query = select(Equipment.category).where(Equipment.state != "retired").distinct()
+    return sorted(session.scalars(query))
+
+
+_EQUIPMENT = (
+    select(Equipment)
+    .order_by(Equipment.facility_id, Equipment.category, Equipment.slug)
+    .options(
+        joinedload(Equipment.facility, innerjoin=True),
+        joinedload(Equipment.room),
+        selectinload(Equipment.draws).joinedload(EquipmentDraw.utility, innerjoin=True),
+        selectinload(Equipment.qualifications).joinedload(EquipmentQualification.kind, innerjoin=True),
+    )
+)
+
+
+def _needs(wanted: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    needs: dict[str, Any] = {}
+    problems = []
+    for name, quantity in wanted:
+        try:
+            needs[name] = capability.parse_need(quantity).stored()
+        except capability.QuantityError:
+            problems.append(Problem("malformed_capability", "capability"))
+    if problems:
+        raise Refused(problems)
+    return needs
+
+
+def _meets(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> bool:
+    """Whether every range asked for lies within the one offered under its name."""
+    return all(name in offered and capability.offers(offered[name], need) for name, need in needed.items())
+
+
+def _says(row: Equipment, text: str) -> bool:
+    """Every word of the text, in the name of any language, the short name, the category, maker or type."""
+    words = " ".join((row.slug, row.category, row.maker, row.type, *row.name.values())).casefold()
+    return all(part in words for part in text.casefold().split())
+
+
+def _equipment(row: Equipment) -> EquipmentView:
+    calibration = None
+    if row.calibration_interval is not None:
+        due = calibration_due(row.calibration_interval, row.calibrated_on)
+        calibration = Calibration(row.calibration_interval, row.calibrated_on, due)
+    facility = row.facility
+    return EquipmentView(
+        slug=row.slug,
+        facility=facility.slug,
+        facility_name=facility.name,
+        zone=facility.time_zone,
+        duty_phone=facility.duty_phone,
+        example=facility.example,
+        room=row.room.slug if row.room else None,
+        name=row.name,
+        description=row.description,
+        category=row.category,
+        maker=row.maker,
+        type=row.type,
+        serial=row.serial,
+        documents=row.documents,
+        portable=row.portable,
+        places=row.places,
+        pool=row.pool,
+        attended=row.attended,
+        setup=row.setup,
+        teardown=row.teardown,
+        approval=row.approval,
+        check_in=row.check_in,
+        state=row.state,
+        capabilities={name: stored["text"] for name, stored in sorted(row.capabilities.items())},
+        parallel=row.parallel,
+        draws=[
+            DrawView(d.utility.slug, d.utility.name, d.amount, d.utility.unit)
+            for d in sorted(row.draws, key=lambda d: d.utility.slug)
+        ],
+        qualifications=sorted(q.kind.slug for q in row.qualifications),
+        hazards=row.hazards,
+        calibration=calibration,
+        slot=slot_policy(row),
+    )
+
+
+# --- environments -------------------------------------------------------------------------------------
+
+
+def list_environments(session: Session, *, facility: str | None = None) -> list[EnvironmentView]:
+    query = _ENVIRONMENTS
+    if facility is not None:
+        query = query.where(Environment.facility.has(Facility.slug == facility))
+    return _environments(session, query)
+
+
+def find_environment(session: Session, slug: str) -> EnvironmentView:
+    """Raises ``NotFound``."""
+    found = _environments(session, _ENVIRONMENTS.where(Environment.slug == slug))
+    if not found:
+        raise NotFound("environment")
+    return found[0]
+
+
+def environments_with(session: Session, slug: str) -> list[EnvironmentView]:
+    """The environments of its facility that could use a piece: by its name, or by what it can do."""
+    piece = session.execute(
+        select(Equipment.facility_id, Equipment.category, Equipment.capabilities).where(
+            Equipment.slug == slug
+        )
+    ).one()
+    rows = session.scalars(_ENVIRONMENTS.where(Environment.facility_id == piece.facility_id)).all()
+    return _views(
+        session,
+        [row for row in rows if any(_serves(n, slug, piece.category, piece.capabilities) for n in row.needs)],
+    )
+
+
+def _serves(need: Mapping[str, Any], slug: str, category: str, offered: Mapping[str, Any]) -> bool:
+    if need.get("equipment"):
+        return bool(need["equipment"] == slug)
+    return need.get("category") == category and _meets(offered, need.get("capabilities", {}))
+
+
+_ENVIRONMENTS = (
+    select(EnvironmentVersion)
+    .join(
+        Environment,
+        and_(
+            EnvironmentVersion.environment_id == Environment.id,
+            EnvironmentVersion.number == Environment.version,
+        ),
+    )
+    .options(
+        joinedload(EnvironmentVersion.environment, innerjoin=True).joinedload(
+            Environment.facility, innerjoin=True
+        )
+    )
+    .order_by(Environment.facility_id, Environment.slug)
+)
+
+
+def _environments(session: Session, query: Select[EnvironmentVersion]) -> list[EnvironmentView]:
+    return _views(session, session.scalars(query).all())
+
+
+def _views(session: Session, rows: Sequence[EnvironmentVersion]) -> list[EnvironmentView]:
+    slugs = {slug for row in rows for slug in row.draws}
+    utilities = {u.slug: u for u in session.scalars(select(Utility).where(Utility.slug.in_(slugs)))}
+    return [_environment(row, utilities) for row in rows]
+
+
+def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> EnvironmentView:
+    facility = row.environment.facility
+    return EnvironmentView(
+        slug=row.environment.slug,
+        facility=facility.slug,
+        facility_name=facility.name,
+        example=facility.example,
+        version=row.number,
+        name=row.name,
+        setup=row.setup,
+        teardown=row.teardown,
+        ambient={name: _written(value) for name, value in sorted(row.ambient.items())},
+        draws=[
+            DrawView(slug, utilities[slug].name, amount, utilities[slug].unit)
+            for slug, amount in sorted(row.draws.items())
+            if slug in utilities
+        ],
+        permit=row.permit,
+        needs=[
+            NeedView(
+                equipment=need.get("equipment"),
+                category=need.get("category"),
+                capabilities={
+                    name: _written(value) for name, value in sorted(need.get("capabilities", {}).items())
+                },
+                count=need.get("count", 1),
+                places=need.get("places", 1),
+            )
+            for need in row.needs
+        ],
+    )
+
+
+def _written(stored: Any) -> str:
+    """How a range was written in the catalogue."""
+    return str(stored["text"] if isinstance(stored, Mapping) else stored)

@@ -1,0 +1,191 @@
+"""What every address of the API has in common: who asks, errors, the description."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from labbook.domain.access import Viewer
+from labbook.extensions import db
+from labbook.services import tokens
+from tests.api.asking import Script, codes, wish
+from tests.cast import NOW, Cast
+from tests.signing import client_of, form_token
+
+READS = (
+    "/facilities",
+    "/facilities/cie",
+    "/equipment",
+    "/equipment/chamber",
+    "/environments",
+    "/projects",
+    "/reservations",
+    "/calendar?from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z",
+    "/me",
+)
+
+
+@pytest.mark.parametrize("path", READS)
+def test_everybody_with_a_token_reads_and_nobody_without(app: Flask, app_cast: Cast, path: str) -> None:
+    nobody = Script(app, None).ask("GET", path)
+    assert nobody.status_code == 401
+    assert nobody.headers["WWW-Authenticate"].startswith("Bearer")
+    assert nobody.content_type == "application/problem+json"
+    for who in (app_cast.anna, app_cast.carla, app_cast.tom, app_cast.mia, app_cast.ada):
+        assert Script(app, who).ask("GET", path).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "lb_x", ""])
+def test_a_header_that_is_no_token_is_401_even_beside_a_session(
+    app: Flask, app_cast: Cast, header: str
+) -> None:
+    client = client_of(app, app_cast.anna)
+    assert client.get("/api/v1/me", headers={"Authorization": header}).status_code == 401
+
+
+def test_a_revoked_token_is_over(app: Flask, app_cast: Cast) -> None:
+    made = tokens.create(db.session(), "Script", actor=app_cast.anna, now=NOW)
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    assert app.test_client().get("/api/v1/me", headers=headers).status_code == 200
+    tokens.revoke(db.session(), made.token.id, actor=app_cast.anna, now=NOW)
+    assert app.test_client().get("/api/v1/me", headers=headers).status_code == 401
+
+
+def test_a_token_that_reads_only_writes_nothing(app: Flask, app_cast: Cast) -> None:
+    script = Script(app, app_cast.anna, scope="read")
+    assert script.get("/me").json["scope"] == "read"
+    assert script.book().status_code == 403
+
+
+def test_a_browsers_session_reads_and_writes_only_with_its_token(app: Flask, app_cast: Cast) -> None:
+    client = client_of(app, app_cast.anna)
+    assert client.get("/api/v1/me").json["email"] == app_cast.anna.email
+    assert client.post("/api/v1/reservations", json=wish()).status_code == 400
+    headers = {"X-CSRFToken": form_token(app)}
+    assert client.post("/api/v1/reservations", json=wish(), headers=headers).status_code == 201
+
+
+def test_unknown_addresses_and_methods_are_problems_too(app: Flask, app_cast: Cast) -> None:
+    script = Script(app, app_cast.anna)
+    missing = script.get("/nothing")
+    assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
+    wrong = script.ask("DELETE", "/reservations")
+    assert (wrong.status_code, wrong.content_type) == (405, "application/problem+json")
+    assert set(wrong.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+def test_messages_are_in_the_askers_language_and_codes_are_not(app: Flask, app_cast: Cast) -> None:
+    assert codes(Script(app, app_cast.anna).book(title="")) == {"missing"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=2026-03-23T00:00:00&to=2026-03-30T00:00:00Z",
+        "from=2026-03-23T00:00:00Z",
+        "from=2026-03-30T00:00:00Z&to=2026-03-23T00:00:00Z",
+        "from=2026-01-01T00:00:00Z&to=2027-12-30T00:00:00Z",
+        "from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z&facility=nowhere",
+        "from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z&equipment=nothing",
+        "from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z&colour=red",
+        "from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z&facility=%00",
+        "from=9999-12-31T23:59:59-23:59&to=2026-03-30T00:00:00Z",
+    ],
+)
+def test_a_window_that_makes_no_sense_is_422(app: Flask, app_cast: Cast, query: str) -> None:
+    assert Script(app, app_cast.anna).ask("GET", f"/calendar?{query}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/reservations?limit=0",
+        "/reservations?limit=501",
+        "/reservations?limit=x",
+        "/reservations?cursor=zzzz",
+        "/reservations?cursor=%F0%9F%92%A5",
+        "/reservations?status=lost",
+        "/reservations?mine=perhaps",
+        "/reservations?mine=true&mine=false",
+        "/equipment?capability=dc_voltage",
+        "/equipment?capability=dc_voltage:lots",
+        "/equipment?facility=nowhere",
+    ],
+)
+def test_a_query_that_makes_no_sense_is_422(app: Flask, app_cast: Cast, path: str) -> None:
+    answer = Script(app, app_cast.anna).ask("GET", path)
+    assert answer.status_code == 422
+    assert codes(answer)
+
+
+def test_the_description_and_its_readable_form_are_public_and_complete(app: Flask) -> None:
+    client = app.test_client()
+    described = client.get("/api/v1/openapi.json").json
+    assert described["openapi"].startswith("3.1")
+    rules = {
+        rule.rule.removeprefix("/api/v1").replace("<slug>", "{slug}").replace("<public_id>", "{id}")
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/") and rule.endpoint.startswith("api.")
+    }
+    assert set(described["paths"]) == rules
+    page = client.get("/api/docs")
+    assert page.status_code == 200
+    text = page.get_data(as_text=True)
+    assert all(f"/api/v1{path}" in text for path in described["paths"])
+
+
+def strangers_calendar(app: Flask, viewer: Viewer) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = (
+        Script(app, viewer)
+        .get("/calendar", **{"from": "2026-03-23T00:00:00Z", "to": "2026-03-30T00:00:00Z"})
+        .json["items"]
+    )
+    return items
+
+
+def test_another_organisation_gets_busy_blocks_and_nothing_that_links_them(
+    app: Flask, app_cast: Cast
+) -> None:
+    anna = Script(app, app_cast.anna)
+    body = wish("chamber", title="Secret") | {
+        "equipment": [{"slug": "chamber"}, {"slug": "cycler", "places": 2}]
+    }
+    made = anna.ask("POST", "/reservations", body).json
+    own = strangers_calendar(app, app_cast.bo)
+    assert [item["id"] for item in own] == [made["id"]]
+    others = strangers_calendar(app, app_cast.carla)
+    assert len(others) == 3
+    assert len({item["id"] for item in others}) == 3
+    assert all(set(item) == {"id", "visibility", "start", "end", "equipment", "hazards"} for item in others)
+    assert {str(item["start"]) for item in others} == {"2026-03-24T08:30:00Z", "2026-03-24T09:00:00Z"}
+    assert made["id"] not in str(others)
+
+
+def test_an_unchanged_calendar_is_304_and_a_change_is_seen_at_once(app: Flask, app_cast: Cast) -> None:
+    anna, carla = Script(app, app_cast.anna), Script(app, app_cast.carla)
+    path = "/calendar?facility=cie&from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z"
+    first = anna.ask("GET", path)
+    tag = first.headers["ETag"]
+    assert anna.ask("GET", path, If_None_Match=tag).status_code == 304
+    assert carla.ask("GET", path, If_None_Match=tag).status_code == 200
+    carla.book()
+    after = anna.ask("GET", path, If_None_Match=tag)
+    assert after.status_code == 200
+    assert len(after.json["items"]) == 1
+
+
+def test_the_catalogue_says_units_places_and_policy(app: Flask, app_cast: Cast) -> None:
+    script = Script(app, app_cast.anna)
+    chamber = script.get("/equipment/chamber").json
+    assert (chamber["setup"], chamber["check_in"], chamber["approval"]) == ("PT30M", "required", "manager")
+    assert chamber["slot"]["grid"] == "PT15M"
+    assert chamber["hazards"] == ["heat"]
+    source = script.get("/equipment/source").json
+    assert source["draws"] == {"feeder-a": "6 kVA"}
+    facility = script.get("/facilities/cie").json
+    assert facility["time_zone"] == "Europe/Copenhagen"
+    assert facility["staffed"]["mon"] == ["08:00-16:00"]
+    assert facility["utilities"] == [{"slug": "feeder-a", "name": {"en": "Feeder A"}, "capacity": "10 kVA"}]
+    assert script.get("/equipment/nothing").status_code == 404
+    slugs = [item["slug"] for item in script.get("/equipment", q="climate").json["items"]]
+    assert slugs == ["chamber"]
