@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, g, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from labbook.api.asking import Unauthenticated
@@ -42,6 +43,7 @@ def handle(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(Unauthenticated, _unauthenticated)
     blueprint.register_error_handler(CSRFError, _foreign_form)
     blueprint.register_error_handler(HTTPException, http_error)
+    blueprint.register_error_handler(OperationalError, _unreachable)
     blueprint.register_error_handler(Exception, _defect)
 
 
@@ -75,17 +77,21 @@ def problem(
 
 def said(problems: Sequence[Problem]) -> list[Mapping[str, Any]]:
     """Problems with their sentences, in the language of whoever asks."""
-    locale = g.api_viewer.locale if "api_viewer" in g else "en"
     return [
         {
             "code": each.code,
-            "message": wording.sentence(each.code, each.params, locale),
+            "message": _sentence(each),
             "field": each.field,
             "weight": each.weight,
             "overridable": each.overridable,
         }
         for each in problems
     ]
+
+
+def _sentence(problem: Problem) -> str:
+    locale = g.api_viewer.locale if "api_viewer" in g else "en"
+    return wording.sentence(problem.code, problem.params, locale)
 
 
 _TITLES = {400: "Malformed", 404: "Not found", 405: "Method not allowed", 413: "Too large"}
@@ -108,8 +114,7 @@ def _labbook_error(error: LabbookError) -> Response:
         case WrongStatus(action=action, status=status):
             return problem(409, "Not in this status", f"{action} is not possible while it is {status}.")
         case Refused(problems=problems, conflicts=conflicts) if problems:
-            detail = wording.sentence(problems[0].code, problems[0].params)
-            return problem(422, "Refused", detail, problems, conflicts)
+            return problem(422, "Refused", _sentence(problems[0]), problems, conflicts)
         case Refused(conflicts=conflicts):
             return problem(409, "Taken", "What you asked for is taken at that time.", (), conflicts)
         case Malformed():
@@ -138,6 +143,13 @@ def _foreign_form(_error: CSRFError) -> Response:
     return problem(
         400, "Not from a page of ours", "A browser's session needs the header X-CSRFToken; or use a token."
     )
+
+
+def _unreachable(error: OperationalError) -> Response:
+    log.error("%s %s: the database does not answer", request.method, request.path, exc_info=error)
+    answer = problem(503, "Not just now", "The database does not answer. Nothing was changed; try again.")
+    answer.headers["Retry-After"] = "5"
+    return answer
 
 
 def _defect(error: Exception) -> Response:

@@ -18,9 +18,9 @@ from flask import Flask, Response, request
 WEEK = """
 SELECT a.opaque_id, a.starts_at, a.ends_at, r.public_id, r.status, r.title, r.organisation_id, p.equipment_id
 FROM places p JOIN allocations a ON a.place_id = p.id JOIN reservations r ON r.id = a.reservation_id
-WHERE p.equipment_id <= {mark} AND a.blocking AND a.starts_at < {mark} AND a.ends_at > {mark}
+WHERE p.equipment_id <= {mark} AND a.blocking = {true} AND a.starts_at < {mark} AND a.ends_at > {mark}
   AND a.starts_at >= coalesce((SELECT max(b.starts_at) FROM allocations b
-      WHERE b.place_id = p.id AND b.blocking AND b.starts_at <= {mark}), {mark})
+      WHERE b.place_id = p.id AND b.blocking = {true} AND b.starts_at <= {mark}), {mark})
 """
 INSERT = """
 INSERT INTO allocations

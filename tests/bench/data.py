@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from labbook.models import (
     Allocation,
     ApiToken,
+    Base,
     ChangeCounter,
     Equipment,
     Facility,
@@ -60,12 +61,19 @@ def fill(session: Session, now: datetime) -> Lab:
         _reservations(session, index, place_id, first, now, chance)
     session.commit()
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("ANALYZE"))
-    else:
-        session.execute(text("ANALYZE"))
+        _count_on(session)
+    session.execute(text("ANALYZE"))
     session.commit()
     last = first + SPACING * EACH
     return Lab(_monday(now), _monday(last) + timedelta(days=7), PIECES * EACH)
+
+
+def _count_on(session: Session) -> None:
+    """The rows came with their ids: PostgreSQL's own counting goes on after them."""
+    for table in Base.metadata.sorted_tables:
+        if "id" in table.c:
+            sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+            session.execute(text(f"SELECT setval({sequence}, max(id)) FROM {table.name} HAVING max(id) > 0"))
 
 
 def _monday(instant: datetime) -> datetime:
