@@ -9,6 +9,7 @@ from labbook.web import (
     booking,
     calendar,
     context,
+    equipment,
     formatting,
     home,
     look,
@@ -21,7 +22,19 @@ from labbook.web import (
 )
 from labbook.web.errors import http_error as http_error
 
-PAGES = (sign_in, home, calendar, booking, reservations, approvals, projects, manage, account, about)
+PAGES = (
+    sign_in,
+    home,
+    calendar,
+    booking,
+    reservations,
+    approvals,
+    equipment,
+    projects,
+    manage,
+    account,
+    about,
+)
 """The blueprints of pages, each in the module of its name."""
 
 
