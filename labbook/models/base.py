@@ -46,18 +46,19 @@ class Instant(TypeDecorator[datetime]):
             return (value - _EPOCH) // _MICROSECOND
         return value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if dialect.name == "sqlite":
-            return _instant(value)
-        return value.astimezone(UTC)  # type: ignore[no-any-return]
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """The bare function: a week's calendar has thousands of instants, and each call of one counts."""
+        return _instant if dialect.name == "sqlite" else _in_utc
 
 
 @lru_cache(maxsize=32_768)
-def _instant(microseconds: int) -> datetime:
+def _instant(microseconds: int | None) -> datetime | None:
     """Remembered, because a calendar's instants repeat: whole quarters of an hour, many times each."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
 
 
 # SQLite only numbers rows by itself when the key is exactly INTEGER.
