@@ -4,6 +4,7 @@ from flask import Flask
 
 from labbook.cli import (
     catalogue,
+    demo,
     feed,
     organisation,
     project,
@@ -20,6 +21,7 @@ def register(app: Flask) -> None:
     """Hang every command onto the app."""
     for command in (
         catalogue.group,
+        demo.command,
         feed.group,
         organisation.group,
         project.group,
