@@ -161,7 +161,9 @@ def _converted(text: str, value: float, own: str, unit: str) -> float:
     one, expected = _measure(unit, 1.0, unit)
     if base != expected:
         raise QuantityError("unit_mismatch", text=text, expected=unit)
-    return measured / one
+    if own == unit:
+        return value
+    return float(f"{measured / one:.10g}")  # without the noise of conversion, which rounding would keep
 
 
 def _thousandths(text: str, value: float, rounded: Any) -> int:

@@ -12,6 +12,8 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from labbook.domain.access import Role, Viewer
+from labbook.extensions import db
+from labbook.services import example
 from labbook.signed_in import SignedIn
 from labbook.web.formatting import locale_code
 from labbook.web.look import THEME_COOKIE, THEMES
@@ -59,7 +61,7 @@ def _context() -> dict[str, Any]:
             theme=theme if theme in THEMES else "",
             themes=tuple((code, str(label)) for code, label in THEMES.items()),
             viewer=reader,
-            example=bool(g.get("example", False)),
+            example=bool(g.example) if "example" in g else example.is_marked(db.session()),
             links=_links(reader) if reader else (),
             more_links=_more_links(reader) if reader else (),
         )

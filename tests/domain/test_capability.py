@@ -190,3 +190,9 @@ def test_any_text_is_a_range_or_refused_in_words(text: str) -> None:
 )
 def test_a_number_with_any_known_unit_round_trips(number: int, unit: str) -> None:
     assert contains(parse_offer(f"{number} {unit}"), parse_need(f"{number}{unit}"))
+
+
+def test_a_budget_read_again_in_its_own_unit_is_the_same() -> None:
+    assert parse_budget("1200 L/min", "L/min") == (1_200_000, "L/min")
+    assert parse_budget("0.02 m3/s", "L/min") == (1_200_000, "L/min")
+    assert parse_draw("50 L/min", "L/min") == 50_000
