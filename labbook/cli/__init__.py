@@ -3,6 +3,7 @@
 from flask import Flask
 
 from labbook.cli import (
+    backup,
     catalogue,
     demo,
     feed,
@@ -20,6 +21,8 @@ from labbook.cli import (
 def register(app: Flask) -> None:
     """Hang every command onto the app."""
     for command in (
+        backup.backup,
+        backup.restore,
         catalogue.group,
         demo.command,
         feed.group,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 
 from labbook.cli.refusals import refusals
@@ -15,7 +16,12 @@ from labbook.services import demo
 @click.command("demo")
 @with_appcontext
 def command() -> None:
-    """Load the example catalogue, accounts and a week of reservations. Doing it again adds nothing."""
+    """Load the example catalogue, accounts and a week of reservations. Doing it again adds nothing.
+
+    Everybody's password is public: it is refused in production.
+    """
+    if current_app.config["SETTINGS"].is_production:
+        raise click.ClickException("the example's passwords are public: it is not for production")
     with refusals():
         accounts = demo.fill(db.session(), now=datetime.now(UTC))
     click.echo("An example and no inventory. Everybody's password is: " + demo.PASSWORD)

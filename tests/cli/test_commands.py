@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from click.testing import Result
@@ -135,3 +136,10 @@ def test_all_tokens_of_somebody_are_revoked_by_their_address(app: Flask, app_cas
 def test_a_token_for_nobody_is_refused_in_words(app: Flask) -> None:
     result = run(app, "token", "create", "who@x.example", "--name", "n")
     assert (result.exit_code, result.stderr) == (1, "Error: there is no active user who@x.example\n")
+
+
+def test_the_demo_with_its_public_passwords_is_refused_in_production(app: Flask) -> None:
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], env="production")
+    result = run(app, "demo")
+    assert result.exit_code == 1
+    assert "not for production" in result.stderr
