@@ -92,7 +92,7 @@ def stamp(session: Session, *, viewer: Viewer) -> str:
     return repr((changes, *sees, *sorted(viewer.project_ids)))
 
 
-_CHANGES = select(func.coalesce(func.sum(ChangeCounter.number), 0))
+_CHANGES = select(func.coalesce(func.sum(ChangeCounter.__table__.c.number), 0))
 
 
 class _Item(NamedTuple):

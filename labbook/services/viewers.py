@@ -28,19 +28,23 @@ def _joined(ids: Any) -> Any:
     return func.aggregate_strings(cast(ids, String), ",")
 
 
+# Tables, not mapped classes: no object is made of these rows, and this is paid for with every call.
+_user, _token = User.__table__.c, ApiToken.__table__.c
+_staff, _member = StaffMembership.__table__.c, ProjectMember.__table__.c
+
 VIEWER_COLUMNS: Sequence[Any] = (
-    User.id.label("user_id"),
-    User.name,
-    User.email,
-    User.organisation_id,
-    User.role,
-    User.locale,
-    select(_joined(StaffMembership.facility_id))
-    .where(StaffMembership.user_id == User.id)
+    _user.id.label("user_id"),
+    _user.name,
+    _user.email,
+    _user.organisation_id,
+    _user.role,
+    _user.locale,
+    select(_joined(_staff.facility_id))
+    .where(_staff.user_id == _user.id)
     .scalar_subquery()
     .label("facilities"),
-    select(_joined(ProjectMember.project_id))
-    .where(ProjectMember.user_id == User.id)
+    select(_joined(_member.project_id))
+    .where(_member.user_id == _user.id)
     .scalar_subquery()
     .label("projects"),
 )
@@ -48,17 +52,17 @@ VIEWER_COLUMNS: Sequence[Any] = (
 _BY_TOKEN = (
     select(
         *VIEWER_COLUMNS,
-        ApiToken.id.label("token_id"),
-        ApiToken.scope,
-        ApiToken.expires_at,
-        ApiToken.last_used_at,
+        _token.id.label("token_id"),
+        _token.scope,
+        _token.expires_at,
+        _token.last_used_at,
     )
-    .join(User, ApiToken.user_id == User.id)
-    .where(ApiToken.token_hash == bindparam("token_hash"), ApiToken.revoked_at.is_(None), User.active)
+    .join_from(ApiToken.__table__, User.__table__, _token.user_id == _user.id)
+    .where(_token.token_hash == bindparam("token_hash"), _token.revoked_at.is_(None), _user.active)
 )
 
 _BY_USER = select(*VIEWER_COLUMNS).where(
-    User.id == bindparam("user_id"), User.session_epoch == bindparam("epoch"), User.active
+    _user.id == bindparam("user_id"), _user.session_epoch == bindparam("epoch"), _user.active
 )
 
 
@@ -80,7 +84,7 @@ def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:
 
 def by_email(session: Session, email: str) -> Viewer | None:
     """Somebody named on the command line, who needs no proof."""
-    query = select(*VIEWER_COLUMNS).where(User.email == email.strip().lower(), User.active)
+    query = select(*VIEWER_COLUMNS).where(_user.email == email.strip().lower(), _user.active)
     row = session.execute(query).one_or_none()
     return None if row is None else viewer_from(row)
 
