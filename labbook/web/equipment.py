@@ -163,6 +163,15 @@ def quality(name: str) -> str:
     return in_words(name).capitalize()
 
 
+_UNITS = {"degC": "°C", "percent": "%"}
+
+
+def written_range(text: str) -> str:
+    """``"-70 … 180 °C"`` of how the catalogue writes it."""
+    words = text.replace("..", " … ").split(" ")
+    return " ".join(_UNITS.get(word, word) for word in words)
+
+
 @blueprint.app_context_processor
 def _words() -> dict[str, object]:
-    return {"quantity": quantity, "quality": quality}
+    return {"quantity": quantity, "quality": quality, "written_range": written_range}

@@ -53,8 +53,8 @@ function eventOf(item) {
     end: wall(end),
     title: full ? item.title : words.busyTitle,
     classNames: ["lb", `lb-${look}`],
-    editable: full && MOVABLE.has(item.status),
-    durationEditable: full && item.equipment.length > 0 && MOVABLE.has(item.status),
+    startEditable: full && MOVABLE.has(item.status),
+    durationEditable: full && MOVABLE.has(item.status),
     extendedProps: {
       item,
       look,
@@ -74,6 +74,7 @@ async function load({ start, end }) {
 
 function content({ event }) {
   const { look, use, occupied } = event.extendedProps;
+  if (!use) return ""; // what is being drawn to book it has no words yet
   const whole = occupied[1] - occupied[0];
   const inner = element("span", { class: "lb-use" }, element("span", { class: "lb-title" }, event.title));
   inner.style.insetInlineStart = `${(100 * (use[0] - occupied[0])) / whole}%`;
