@@ -11,11 +11,12 @@ import logging
 import os
 import secrets
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_EXECUTED
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 from sqlalchemy.exc import OperationalError
@@ -33,21 +34,30 @@ log = logging.getLogger(__name__)
 _BREATH = timedelta(milliseconds=5)
 
 
+class _Executor(BasePoolExecutor):  # type: ignore[misc]
+    """Runs jobs in threads that we may wait for ourselves."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        super().__init__(pool)
+
+
 class Scheduler:
     """Runs the timetable in threads of this process, from ``start`` to ``stop``."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._running: BackgroundScheduler | None = None
+        self._threads = ThreadPoolExecutor(1)
         self.name = ""
         self.started_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.started_at = datetime.now(UTC)
+        self._threads = ThreadPoolExecutor(len(TIMETABLE))
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(len(TIMETABLE))},
+            executors={"default": _Executor(self._threads)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         for job in TIMETABLE:
@@ -64,11 +74,15 @@ class Scheduler:
         scheduler.start()
 
     def stop(self) -> None:
-        """Wait for what runs, and take back the sign of life."""
-        if self._running is None:
+        """Wait for what runs, and take back the sign of life.
+
+        APScheduler's own waiting holds the locks that a job which ends meanwhile needs, for good.
+        """
+        scheduler, self._running = self._running, None
+        if scheduler is None:
             return
-        self._running.shutdown(wait=True)
-        self._running = None
+        scheduler.shutdown(wait=False)
+        self._threads.shutdown(wait=True)
         try:
             with self._app.app_context(), Session(db.engine) as session:
                 heartbeats.forget(session, self.name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,3 +76,29 @@ def test_a_job_that_fails_is_logged_and_runs_again(
 
 def test_making_the_app_starts_no_scheduler(app: Flask) -> None:
     assert app.extensions[EXTENSION].name == ""
+
+
+def test_a_job_that_ends_while_the_scheduler_stops_does_not_hold_it_up(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(work: tasks.Work) -> datetime:
+        begun.set()
+        may_end.wait(10)
+        ended.set()
+        return work.now  # wants to run again at once, which asks the scheduler that is being stopped
+
+    job = timetable.Job("slow", timedelta(seconds=60), slow)
+    monkeypatch.setattr("labbook.jobs.scheduler.TIMETABLE", (job,))
+    scheduler = app.extensions[EXTENSION]
+    scheduler.start()
+    assert begun.wait(10)
+    stopping = threading.Thread(target=scheduler.stop, daemon=True)
+    stopping.start()
+    stopping.join(0.2)
+    assert stopping.is_alive()  # it waits for what runs
+    may_end.set()
+    stopping.join(10)
+    assert not stopping.is_alive()
+    assert ended.is_set()
