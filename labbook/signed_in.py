@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import g
 from flask_login import UserMixin
 
 from labbook.domain.access import Viewer
@@ -22,7 +23,12 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 @login.user_loader  # type: ignore[untyped-decorator]
 def load(kept: str) -> SignedIn | None:
-    """The session's user as stored now; None when the session is of an older epoch or malformed."""
+    """The session's user as stored now; None when the session is of an older epoch or malformed.
+
+    None as well on the page that says that the database does not answer: it must not be asked again.
+    """
+    if g.get("unreachable"):
+        return None
     user_id, _, epoch = kept.partition(".")
     if not (user_id.isdecimal() and epoch.isdecimal() and len(kept) < 32):
         return None

@@ -12,6 +12,7 @@ from labbook.web import (
     equipment,
     formatting,
     home,
+    keeping,
     look,
     manage,
     operations,
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
     formatting.register(app)
     wording.register(app)
     context.register(app)
+    keeping.register(app)
     app.register_blueprint(look.blueprint)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -23,10 +25,13 @@ from labbook.domain.errors import (
 )
 from labbook.web import keeping
 
+log = logging.getLogger(__name__)
+
 
 def handle(blueprint: Blueprint) -> None:
     """Give the pages of a blueprint their answers to errors."""
     blueprint.register_error_handler(LabbookError, _labbook_error)
+    blueprint.register_error_handler(OperationalError, _unreachable)
     blueprint.register_error_handler(CSRFError, _foreign_form)
     blueprint.register_error_handler(HTTPException, http_error)
 
@@ -66,8 +71,17 @@ def _labbook_error(error: LabbookError) -> Response:
 
 
 def _again(show: Callable[[], Response], status: int) -> Response:
-    """Show the form again where there was one."""
-    return show() if request.method == "POST" else _page(status)
+    """Show the form again where there was one, on a page that whoever sent it may see."""
+    if request.method != "POST":
+        return _page(status)
+    try:
+        return show()
+    except NotFound:
+        return _page(404)
+    except Forbidden:
+        return _page(403)
+    except StorageTrouble:
+        return _page(503, keeping.posted())
 
 
 def _storage(error: StorageTrouble) -> Response:
@@ -75,12 +89,14 @@ def _storage(error: StorageTrouble) -> Response:
         notice = _("Nothing was saved: the server's disk is full or read-only. The operator has to look.")
     else:
         notice = _("Nothing was saved: the database is busy. Please try again in a moment.")
-    if request.method != "POST":
-        return _page(503)
-    try:
-        return keeping.show_again(503, notice=notice)
-    except LabbookError:
-        return _page(503)
+    return _again(lambda: keeping.show_again(503, notice=notice), 503)
+
+
+def _unreachable(error: OperationalError) -> Response:
+    """Not even who asks can be looked up: a page without the database, and what was typed to send again."""
+    log.error("%s %s: the database does not answer", request.method, request.path, exc_info=error)
+    g.unreachable = True
+    return _page(503, keeping.posted() if request.method == "POST" else ())
 
 
 def _foreign_form(error: CSRFError) -> AnyResponse:
@@ -88,12 +104,13 @@ def _foreign_form(error: CSRFError) -> AnyResponse:
     if not current_user.is_authenticated and request.endpoint is None:
         return _page(400)
     notice = _("This form was opened before you signed in. Please look at it and send it once more.")
-    return keeping.show_again(400, notice=notice)
+    return _again(lambda: keeping.show_again(400, notice=notice), 400)
 
 
-def _page(status: int) -> Response:
+def _page(status: int, posted: Sequence[tuple[str, str]] = ()) -> Response:
     title, text = _words(status)
-    response = make_response(render_template("error.html", status=status, title=title, text=text), status)
+    page = render_template("error.html", status=status, title=title, text=text, posted=posted)
+    response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -121,4 +138,6 @@ def _words(status: int) -> tuple[str, str]:
                 _("Something went wrong here, and nothing was changed. It has been noted down."),
             )
         case _:
-            return _("This did not work"), _("The request could not be read. Go back and try again.")
+            return _("This did not work"), _(
+                "The request could not be read. Go back, load the page anew and try again."
+            )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Response, current_app, g, make_response, redirect, request, url_for
+from flask import Flask, Response, current_app, g, make_response, redirect, request, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
@@ -56,6 +56,11 @@ def show_again(
 ) -> Response:
     """The page of the form that was just posted, with what was typed and what is wrong with it."""
     return _render(Typed(request.path, _worth_keeping(request.form), problems, conflicts, notice), status)
+
+
+def posted() -> list[tuple[str, str]]:
+    """What was typed, to be sent once more where no page can be shown for it."""
+    return list(_worth_keeping(request.form).items(multi=True))
 
 
 def to_sign_in() -> AnyResponse:
@@ -116,9 +121,12 @@ def _worth_keeping(form: MultiDict[str, str]) -> MultiDict[str, str]:
 
 
 def _sealed() -> str:
-    items = list(_worth_keeping(request.form).items(multi=True))
-    return str(_serializer().dumps([request.path, items]))
+    return str(_serializer().dumps([request.path, posted()]))
 
 
 def _serializer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(current_app.secret_key or "", salt="kept form")
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals["shown_again"] = shown_again

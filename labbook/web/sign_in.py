@@ -67,7 +67,7 @@ def sign_out() -> Response:
 @blueprint.get("/forgotten")
 @public
 def forgotten() -> str:
-    return render_template("sign_in/forgotten.html", sent=False)
+    return render_template("sign_in/forgotten.html", sent=False, kept=keeping.typed("/forgotten"))
 
 
 @blueprint.post("/forgotten")
