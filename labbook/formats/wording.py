@@ -82,6 +82,11 @@ SENTENCES: Mapping[str, str] = {
     "idempotency_key_reused": N_("This Idempotency-Key was used for something else."),
     "idempotency_key_malformed": N_("An Idempotency-Key has 1 to 255 printable characters."),
     # accounts
+    "event_cancelled": N_("This event is cancelled."),
+    "event_floating": N_("Its time names no zone, so it could be any."),
+    "event_recurring": N_("It recurs: put each occurrence into the file, or book it again as a series."),
+    "event_without_time": N_("It has no start, or no end."),
+    "no_keeper": N_("The facility has no manager yet, in whose name it could be taken."),
     "email_taken": N_("There is an account with this address already."),
     "link_expired": N_("This link has expired or was used already. Ask for a new one."),
     "not_an_email": N_("This is not an e-mail address."),
