@@ -14,6 +14,7 @@ from labbook import api, cli, feeds, jobs, logs, web
 from labbook.config import Settings, load
 from labbook.extensions import babel, csrf, db, limiter, login, migrate
 from labbook.models.engine import prepare_engine
+from labbook.signed_in import Sessions
 
 ROOT = Path(__file__).resolve().parent.parent
 BODY_LIMIT = 1024 * 1024
@@ -34,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         template_folder="templates",
         static_folder="static",
     )
+    app.session_interface = Sessions()
     _configure(app, settings)
     _bind_extensions(app)
     if not settings.testing:

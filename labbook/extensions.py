@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import request
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -18,3 +19,9 @@ login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
 limiter = Limiter(get_remote_address)
+
+
+@limiter.request_filter
+def _is_never_limited() -> bool:
+    """Only pages have limits; looking for some on every call of the API costs as much as a query."""
+    return request.path.startswith("/api/")

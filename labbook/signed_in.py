@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import g
+from flask import Flask, Request, g
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import UserMixin
 
 from labbook.domain.access import Viewer
@@ -34,3 +35,10 @@ def load(kept: str) -> SignedIn | None:
         return None
     viewer = viewers.by_user_id(db.session(), int(user_id), int(epoch))
     return None if viewer is None else SignedIn(viewer, int(epoch))
+
+
+class Sessions(SecureCookieSessionInterface):
+    """A request that brings a token has no session: none is read for it, and none is kept."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if "Authorization" in request.headers else super().open_session(app, request)
