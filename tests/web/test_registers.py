@@ -69,6 +69,13 @@ def test_an_organisation_is_limited_to_categories(app: Flask, app_cast: Cast) ->
     assert 'value="oscilloscope" checked' in page.html
 
 
+def test_the_form_for_an_organisation_is_there_for_whoever_may_send_it(app: Flask, app_cast: Cast) -> None:
+    mia = Desk(app, app_cast.mia)
+    assert "New organisation" in mia.get("/manage/organisations").text
+    made = mia.post("/manage/organisations", slug="delta", name="Delta", kind="company", limited="all")
+    assert made.status == 303
+
+
 def test_a_shutdown_is_entered_on_the_labs_clock_and_removed(app: Flask, app_cast: Cast) -> None:
     mia = Desk(app, app_cast.mia)
     when = {"start_date": "2026-03-28", "start_time": "22:00", "end_date": "2026-03-29", "end_time": "06:00"}
