@@ -23,6 +23,14 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+HARDENING = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "same-origin"),
+    ("Permissions-Policy", "geolocation=(), microphone=(), camera=()"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -84,7 +92,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 def _engine_options(url: str) -> dict[str, object]:
     if url.startswith("sqlite"):
         return {}
-    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20}
+    return {"pool_size": 10, "max_overflow": 20}
 
 
 def _bind_extensions(app: Flask) -> None:
@@ -109,13 +117,9 @@ def _outside(error: Exception) -> ResponseReturnValue:
 
 
 def _harden(response: Response) -> Response:
-    settings_https = request.is_secure
-    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("X-Frame-Options", "DENY")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Permissions-Policy", "geolocation=(), microphone=(), camera=()")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    if settings_https:
+    """Where a view set one of these itself, its own stands."""
+    given = {name.lower() for name, _ in response.headers}
+    response.headers.extend([pair for pair in HARDENING if pair[0].lower() not in given])
+    if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

@@ -23,5 +23,5 @@ limiter = Limiter(get_remote_address)
 
 @limiter.request_filter
 def _is_never_limited() -> bool:
-    """Only pages have limits; looking for some on every call of the API costs as much as a query."""
-    return request.path.startswith("/api/")
+    """Only pages have limits of this kind; looking for some on every other call costs as much as a query."""
+    return request.path.startswith(("/api/", "/feeds/"))

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden
 from labbook.extensions import csrf, db
-from labbook.services import viewers
+from labbook.services import calendar, transaction, viewers
+from labbook.services.viewers import Caller
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,6 +32,14 @@ def viewer() -> Viewer:
     return found
 
 
+def changes() -> int:
+    """How many changes all calendars had seen when this was asked, for what stands still until the next."""
+    if "api_changes" not in g:
+        g.api_changes = calendar.changes(database())
+    found: int = g.api_changes
+    return found
+
+
 def database() -> Session:
     return db.session()
 
@@ -47,8 +56,10 @@ def _identify() -> None:
     """Only a request with an ``Authorization`` header is free of the guard against forged forms: so it must
     not fall back to the session, which another site's page could make a browser send.
     """
+    if request.method in READING:
+        transaction.read_apart(database())
     if "Authorization" in request.headers:
-        g.api_viewer = _by_token(request.headers["Authorization"])
+        g.api_viewer, g.api_changes = _by_token(request.headers["Authorization"])
         if g.api_viewer.scope == "read" and request.method not in READING:
             raise Forbidden("write")
         return
@@ -59,7 +70,7 @@ def _identify() -> None:
         csrf.protect()
 
 
-def _by_token(header: str) -> Viewer:
+def _by_token(header: str) -> Caller:
     kind, _, token = header.partition(" ")
     found = viewers.by_token(database(), token.strip(), now()) if kind.lower() == "bearer" else None
     if found is None:

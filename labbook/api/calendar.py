@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from threading import Lock
+from typing import TypeAlias
 
 from flask import Blueprint, Response, request
 
 from labbook.api.answers import json_answer
-from labbook.api.asking import database, viewer
+from labbook.api.asking import changes, database, viewer
 from labbook.api.reading import Query
+from labbook.domain.access import Viewer
 from labbook.domain.interval import Interval
 from labbook.services import calendar
 from labbook.services.calendar import Calendar, Window
@@ -19,30 +23,65 @@ def register(blueprint: Blueprint) -> None:
 
 
 def show() -> Response:
-    """304 costs two small queries: who asks, and whether anything changed in the facilities asked for."""
+    """304 costs one small query: who asks, and whether anything changed since they were last answered.
+
+    The tag is of who asks and what the answer says: behind one cache nobody gets somebody else's, and what
+    somebody may not see changes nothing in what they get.
+    """
     query = Query(request.args, ("facility", "equipment", "from", "to"))
     since, until = query.window()
     window_of = {"facility": query.text("facility"), "equipment": query.listed("equipment")}
     query.settle()
     assert since is not None
     assert until is not None
-    tag = _tag(calendar.stamp(database(), viewer=viewer()))
+    asked = (viewer(), request.query_string)
+    counted = changes()
+    known = _tags.get(asked)
+    if known is not None and known[0] == counted and request.if_none_match.contains(known[1]):
+        return _tagged(Response(status=304), known[1])
+    window = Window(Interval(since, until), **window_of)  # type: ignore[arg-type]
+    answer = json_answer({"items": _items(calendar.read(database(), window, viewer=viewer()))})
+    tag = hashlib.sha256(b"%d " % viewer().id + answer.get_data()).hexdigest()[:32]
+    _tags.put(asked, (counted, tag))
     if request.if_none_match.contains(tag):
         return _tagged(Response(status=304), tag)
-    window = Window(Interval(since, until), **window_of)  # type: ignore[arg-type]
-    return _tagged(json_answer({"items": _items(calendar.read(database(), window, viewer=viewer()))}), tag)
+    return _tagged(answer, tag)
 
 
-def _tag(stamp: str) -> str:
-    """Who asks is part of it: of two people behind one cache each sees something else."""
-    return hashlib.sha256(f"{stamp} {request.query_string!r}".encode()).hexdigest()[:32]
+_Asked: TypeAlias = tuple[Viewer, bytes]
+
+
+class _Tags:
+    """The tag that an answer had, and the count of changes of which it is. Safe between threads."""
+
+    LIMIT = 4096
+    QUERY_LIMIT = 2000
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[_Asked, tuple[int, str]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, asked: _Asked) -> tuple[int, str] | None:
+        with self._lock:
+            return self._kept.get(asked)
+
+    def put(self, asked: _Asked, tag: tuple[int, str]) -> None:
+        if len(asked[1]) > self.QUERY_LIMIT:
+            return
+        with self._lock:
+            self._kept[asked] = tag
+            self._kept.move_to_end(asked)
+            if len(self._kept) > self.LIMIT:
+                self._kept.popitem(last=False)
+
+
+_tags = _Tags()
 
 
 def _tagged(answer: Response, tag: str) -> Response:
     answer.set_etag(tag)
     answer.headers["Cache-Control"] = "private, no-cache"
-    answer.vary.add("Authorization")
-    answer.vary.add("Cookie")
+    answer.headers["Vary"] = "Authorization, Cookie"
     return answer
 
 

@@ -12,7 +12,7 @@ from limits import parse
 from labbook.domain.errors import NotFound
 from labbook.extensions import db, limiter
 from labbook.formats.icalendar import MEDIA_TYPE
-from labbook.services import feeds
+from labbook.services import feeds, transaction
 from labbook.services.feed_cache import RenderedFeed
 
 UNKNOWN_ALLOWED = parse("30 per minute")
@@ -24,6 +24,7 @@ blueprint = Blueprint("feeds", __name__, url_prefix="/feeds")
 def calendar(secret: str) -> Response:
     base_url = current_app.config["SETTINGS"].base_url
     try:
+        transaction.read_apart(db.session())
         rendered = feeds.read(db.session(), secret, now=datetime.now(UTC), base_url=base_url)
     except NotFound:
         abort(_unknown())

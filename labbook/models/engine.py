@@ -7,13 +7,18 @@ import sqlite3
 import time
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 
 WRITE_OPTION = "labbook_write"
 """The execution option of a connection that is about to write."""
 
 _BUSY_TIMEOUT_MS = 5000
+_LAST_USE = "labbook_last_use"
+_TRUSTED_FOR = 2.0
+"""Seconds for which a connection counts as alive after its last use."""
+
 _LOOK_AGAIN = (0.001, 0.006)
 
 
@@ -29,6 +34,8 @@ def prepare_engine(engine: Engine) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _connect_postgresql)
+        event.listen(engine, "checkin", _note_last_use)
+        event.listen(engine, "checkout", _ping_when_idle)
     return engine
 
 
@@ -46,7 +53,8 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITE_OPTION):
         _begin_writing(connection)
     else:
-        connection.exec_driver_sql("BEGIN")
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN")
 
 
 def _begin_writing(connection: Connection) -> None:
@@ -70,6 +78,24 @@ def _begin_writing(connection: Connection) -> None:
                 return
     finally:
         driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+
+
+def _note_last_use(connection: Any, record: Any) -> None:
+    record.info[_LAST_USE] = time.monotonic()
+
+
+def _ping_when_idle(connection: Any, record: Any, proxy: Any) -> None:
+    """A connection that was used a moment ago is there; one that lay idle may have lost its server.
+
+    SQLAlchemy's own ping goes before every use, which is a round trip more for each request.
+    """
+    if time.monotonic() - record.info.get(_LAST_USE, float("-inf")) < _TRUSTED_FOR:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def _connect_postgresql(connection: Any, record: Any) -> None:

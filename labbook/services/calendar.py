@@ -19,7 +19,8 @@ from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status
 from labbook.domain.visibility import Scope, scope_of
-from labbook.models import Allocation, ChangeCounter, Equipment, Facility, Instant, Place, Reservation
+from labbook.models import Allocation, Equipment, Facility, Instant, Place, Reservation
+from labbook.services.viewers import CHANGES
 
 DAYS_LIMIT = 400
 
@@ -82,17 +83,12 @@ def read(session: Session, window: Window, *, viewer: Viewer) -> Calendar:
     return _assembled(blocking, past, pieces, scope_of(viewer))
 
 
-def stamp(session: Session, *, viewer: Viewer) -> str:
-    """Stands still as long as nothing can have changed in what ``read`` answers this viewer: one small query.
-
-    The counters only ever grow, so that their sum stands still exactly when all of them do.
-    """
-    changes = session.scalar(_CHANGES)
-    sees = (viewer.id, viewer.role, viewer.organisation_id, *sorted(viewer.facility_ids), "of")
-    return repr((changes, *sees, *sorted(viewer.project_ids)))
+def changes(session: Session) -> int:
+    """Stands still as long as nothing can have changed in what ``read`` answers: one small query."""
+    return int(session.scalar(_CHANGES) or 0)
 
 
-_CHANGES = select(func.coalesce(func.sum(ChangeCounter.__table__.c.number), 0))
+_CHANGES = select(CHANGES)
 
 
 class _Item(NamedTuple):

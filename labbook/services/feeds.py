@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
@@ -16,7 +16,6 @@ from labbook.domain.errors import NotFound, Problem, Refused, StorageTrouble
 from labbook.domain.words import text_problems
 from labbook.formats.icalendar import render_calendar
 from labbook.models import (
-    ChangeCounter,
     Environment,
     Equipment,
     Facility,
@@ -26,7 +25,7 @@ from labbook.models import (
 )
 from labbook.services import feed_entries, transaction
 from labbook.services.feed_cache import FeedCache, RenderedFeed
-from labbook.services.viewers import LAST_USED_EVERY, VIEWER_COLUMNS, token_hash, viewer_from
+from labbook.services.viewers import CHANGES, LAST_USED_EVERY, VIEWER_COLUMNS, token_hash, viewer_from
 
 NAME_LIMIT = 100
 
@@ -186,8 +185,7 @@ def _view(feed: Feed) -> FeedView:
 
 _VIEWER: Select[*tuple[Any, ...]] = select(*VIEWER_COLUMNS)
 
-# Everything that an unchanged feed needs, in one query. The counters only ever grow, so that their sum
-# stands still exactly when all of them do.
+# Everything that an unchanged feed needs, in one query.
 _STAMP: Select[*tuple[Any, ...]] = (
     select(
         Feed.id,
@@ -195,7 +193,7 @@ _STAMP: Select[*tuple[Any, ...]] = (
         Feed.target_id,
         Feed.reference_only,
         Feed.last_used_at,
-        select(func.coalesce(func.sum(ChangeCounter.number), 0)).scalar_subquery().label("changes"),
+        CHANGES,
         *VIEWER_COLUMNS,
     )
     .join(User, Feed.user_id == User.id)

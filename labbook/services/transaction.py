@@ -71,6 +71,17 @@ def rehearse(session: Session, work: Callable[[], T]) -> T:
         session.info.pop(_TOUCHED, None)
 
 
+def read_apart(session: Session) -> None:
+    """Let each statement of a reading request be a transaction of its own, where nothing is lost by that.
+
+    PostgreSQL's "read committed" gives two statements no common view anyway, and beginning and ending a
+    transaction around one small query costs twice what the query does. SQLite's transactions do give one
+    view, and cost nothing.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+
+
 def touch(session: Session, facility_id: int) -> None:
     """Say that this transaction changes what a calendar of the facility may show."""
     session.info.setdefault(_TOUCHED, set()).add(facility_id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, String, bindparam, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import StorageTrouble
-from labbook.models import ApiToken, ProjectMember, StaffMembership, User
+from labbook.models import ApiToken, ChangeCounter, ProjectMember, StaffMembership, User
 from labbook.services import transaction
 
 LAST_USED_EVERY = timedelta(minutes=5)
@@ -49,6 +49,11 @@ VIEWER_COLUMNS: Sequence[Any] = (
     .label("projects"),
 )
 
+CHANGES = (
+    select(func.coalesce(func.sum(ChangeCounter.__table__.c.number), 0)).scalar_subquery().label("changes")
+)
+"""The counters only ever grow, so that their sum stands still exactly when all of them do."""
+
 _BY_TOKEN = (
     select(
         *VIEWER_COLUMNS,
@@ -56,6 +61,7 @@ _BY_TOKEN = (
         _token.scope,
         _token.expires_at,
         _token.last_used_at,
+        CHANGES,
     )
     .join_from(ApiToken.__table__, User.__table__, _token.user_id == _user.id)
     .where(_token.token_hash == bindparam("token_hash"), _token.revoked_at.is_(None), _user.active)
@@ -66,14 +72,21 @@ _BY_USER = select(*VIEWER_COLUMNS).where(
 )
 
 
-def by_token(session: Session, token: str, now: datetime) -> Viewer | None:
+class Caller(NamedTuple):
+    """Who asks by a token, and how many changes all calendars had seen when they asked."""
+
+    viewer: Viewer
+    changes: int
+
+
+def by_token(session: Session, token: str, now: datetime) -> Caller | None:
     """Whose token it is; None when it is unknown, revoked, expired, or of somebody deactivated."""
     row = session.execute(_BY_TOKEN, {"token_hash": token_hash(token)}).one_or_none()
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         return None
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_EVERY:
         _note_use(session, row.token_id, now)
-    return viewer_from(row, row.scope)
+    return Caller(viewer_from(row, row.scope), int(row.changes))
 
 
 def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:

@@ -174,6 +174,18 @@ def test_an_unchanged_calendar_is_304_and_a_change_is_seen_at_once(app: Flask, a
     assert len(after.json["items"]) == 1
 
 
+def test_what_a_stranger_may_not_see_does_not_change_the_tag_of_their_calendar(
+    app: Flask, app_cast: Cast
+) -> None:
+    anna, carla = Script(app, app_cast.anna), Script(app, app_cast.carla)
+    made = anna.book(title="Before")
+    path = "/calendar?facility=cie&from=2026-03-23T00:00:00Z&to=2026-03-30T00:00:00Z"
+    own, others = (who.ask("GET", path).headers["ETag"] for who in (anna, carla))
+    anna.ask("PATCH", f"/reservations/{made.json['id']}", {"title": "After"}, If_Match=made.headers["ETag"])
+    assert anna.ask("GET", path, If_None_Match=own).status_code == 200
+    assert carla.ask("GET", path, If_None_Match=others).status_code == 304
+
+
 def test_the_catalogue_says_units_places_and_policy(app: Flask, app_cast: Cast) -> None:
     script = Script(app, app_cast.anna)
     chamber = script.get("/equipment/chamber").json

@@ -5,6 +5,7 @@ Run as ``python -m tests.bench.bare DATABASE_URL PORT``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import sys
@@ -26,6 +27,13 @@ INSERT = """
 INSERT INTO allocations
     (reservation_id, place_id, starts_at, ends_at, blocking, opaque_id, sequence, changed_at)
 VALUES ({mark}, {mark}, {mark}, {mark}, {true}, {mark}, 0, {mark})
+"""
+
+
+UNCHANGED = """
+SELECT t.id, u.id, u.role, (SELECT sum(number) FROM change_counters)
+FROM api_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.token_hash = {mark} AND t.revoked_at IS NULL AND u.active = {true}
 """
 
 
@@ -70,6 +78,12 @@ def make(url: str) -> Flask:
     @app.get("/healthz")
     def healthz() -> str:
         return "ok"
+
+    @app.get("/unchanged")
+    def unchanged() -> Response:
+        key = hashlib.sha256(request.headers["Authorization"][7:].encode()).hexdigest()
+        (row,) = bare.connection().execute(bare.sql(UNCHANGED), (key,)).fetchall()
+        return Response(status=304, headers={"ETag": f'"{row[-1]}"'})
 
     @app.get("/week")
     def week() -> Response:

@@ -117,7 +117,7 @@ def test_a_token_is_printed_once_alone_on_the_last_line_and_can_be_revoked(
     secret = made.stdout.splitlines()[-1]
     found = viewers.by_token(db.session(), secret, _now())
     assert found is not None
-    assert found.id == app_cast.anna.id
+    assert found.viewer.id == app_cast.anna.id
     assert run(app, "token", "revoke", secret).exit_code == 0
     db.session.rollback()
     assert viewers.by_token(db.session(), secret, _now()) is None

@@ -90,9 +90,9 @@ def test_changing_the_password_asks_for_the_present_one(session: Session, cast: 
 
 def test_a_token_is_seen_once_and_ends_when_revoked(session: Session, cast: Cast) -> None:
     made = tokens.create(session, "rig 3", actor=cast.anna, now=NOW, scope="read")
-    viewer = viewers.by_token(session, made.secret, NOW)
-    assert viewer is not None
-    assert (viewer.id, viewer.scope) == (cast.anna.id, "read")
+    caller = viewers.by_token(session, made.secret, NOW)
+    assert caller is not None
+    assert (caller.viewer.id, caller.viewer.scope) == (cast.anna.id, "read")
     with pytest.raises(NotFound):
         tokens.revoke(session, made.token.id, actor=cast.bo, now=NOW)
     tokens.revoke(session, made.token.id, actor=cast.anna, now=NOW)
