@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Row, ScalarSelect, Select, bindparam, func, not_, select, type_coerce
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    bindparam,
+    func,
+    not_,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
@@ -74,13 +86,17 @@ def read(session: Session, window: Window, *, viewer: Viewer) -> Calendar:
     """
     if window.within.duration > timedelta(days=DAYS_LIMIT):
         raise Refused([Problem("period_too_long", "to", params={"days": DAYS_LIMIT})])
-    pieces = _pieces(session, window)
-    asked = {"ids": list(pieces), "since": window.within.start, "until": window.within.end}
+    connection = session.connection()  # no object is made here, so that the session has nothing to add
+    pieces = _pieces(connection, window)
+    since, until = window.within.start, window.within.end
     floors = [item.floor for item in pieces.values() if item.floor is not None]
-    blocking = session.execute(_BLOCKING, asked | {"floor": min(floors, default=window.within.start)}).all()
-    floors = [item.past_floor for item in pieces.values() if item.past_floor is not None]
-    past = session.execute(_PAST, asked | {"floor": min(floors)}).all() if floors else []
-    return _assembled(blocking, past, pieces, scope_of(viewer))
+    past_floors = [item.past_floor for item in pieces.values() if item.past_floor is not None]
+    asked = {"ids": list(pieces), "since": since, "until": until, "floor": min(floors, default=since)}
+    if past_floors:
+        rows = connection.execute(_BLOCKING_AND_PAST, asked | {"past_floor": min(past_floors)}).all()
+    else:
+        rows = connection.execute(_BLOCKING, asked).all()
+    return _assembled(rows, pieces, scope_of(viewer))
 
 
 def changes(session: Session) -> int:
@@ -103,9 +119,9 @@ class _Item(NamedTuple):
 
 # Built once: putting these statements together would take longer than running them.
 _place, _allocation, _reservation = (model.__table__ for model in (Place, Allocation, Reservation))
+_equipment, _facility = Equipment.__table__, Facility.__table__
 _since: BindParameter[datetime] = bindparam("since", type_=Instant())
 _until: BindParameter[datetime] = bindparam("until", type_=Instant())
-_floor: BindParameter[datetime] = bindparam("floor", type_=Instant())
 
 
 def _bound(blocking: bool) -> ScalarSelect[Any]:
@@ -134,6 +150,7 @@ def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             _place.c.equipment_id,
+            rows.blocking,
             _reservation.c.id,
             _reservation.c.organisation_id,
             _reservation.c.project_id,
@@ -156,7 +173,7 @@ def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
             _place.c.equipment_id.in_(bindparam("ids", expanding=True)),
             rows.blocking if blocking else not_(rows.blocking),
             rows.starts_at >= func.coalesce(_bound(blocking), _since),
-            rows.starts_at >= _floor,
+            rows.starts_at >= bindparam("floor" if blocking else "past_floor", type_=Instant()),
             rows.starts_at < _until,
             rows.ends_at > _since,
         )
@@ -165,25 +182,30 @@ def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
 
 
 _BLOCKING = _window(blocking=True)
-_PAST = _window(blocking=False)
+_BLOCKING_AND_PAST = union_all(_BLOCKING, _window(blocking=False))
 
 
 def _earliest(blocking: bool) -> ScalarSelect[Any]:
     """The same bound over all places of a piece."""
     return (
         select(type_coerce(func.min(_bound(blocking)), Instant()))
-        .where(_place.c.equipment_id == Equipment.id)
+        .where(_place.c.equipment_id == _equipment.c.id)
         .scalar_subquery()
     )
 
 
 _PIECES = select(
-    Equipment.id, Equipment.slug, Equipment.hazards, Equipment.facility_id, _earliest(True), _earliest(False)
+    _equipment.c.id,
+    _equipment.c.slug,
+    _equipment.c.hazards,
+    _equipment.c.facility_id,
+    _earliest(True),
+    _earliest(False),
 )
-_IN_FACILITY = _PIECES.join(Facility, Equipment.facility_id == Facility.id).where(
-    Facility.slug == bindparam("facility")
+_IN_FACILITY = _PIECES.join(_facility, _equipment.c.facility_id == _facility.c.id).where(
+    _facility.c.slug == bindparam("facility")
 )
-_NAMED = Equipment.slug.in_(bindparam("slugs", expanding=True))
+_NAMED = _equipment.c.slug.in_(bindparam("slugs", expanding=True))
 _STATEMENTS = {
     (False, False): _PIECES,
     (True, False): _IN_FACILITY,
@@ -192,17 +214,17 @@ _STATEMENTS = {
 }
 
 
-def _pieces(session: Session, window: Window) -> dict[int, _Item]:
+def _pieces(connection: Connection, window: Window) -> dict[int, _Item]:
     """Equipment id -> what a row needs to know of it."""
     statement = _STATEMENTS[window.facility is not None, bool(window.equipment)]
     asked = {"facility": window.facility, "slugs": window.equipment, "since": window.within.start}
-    found = {row[0]: _Item(*row[1:]) for row in session.execute(statement, asked)}
+    found = {row[0]: _Item(*row[1:]) for row in connection.execute(statement, asked)}
     problems = [
         Problem("unknown_equipment", "equipment", params={"equipment": slug})
         for slug in sorted(set(window.equipment) - {item.slug for item in found.values()})
     ]
     if not found and window.facility is not None and not window.equipment:
-        known = session.scalar(select(Facility.id).where(Facility.slug == window.facility))
+        known = connection.scalar(select(_facility.c.id).where(_facility.c.slug == window.facility))
         if known is None:
             problems.append(Problem("unknown_facility", "facility", params={"facility": window.facility}))
     if problems:
@@ -210,33 +232,24 @@ def _pieces(session: Session, window: Window) -> dict[int, _Item]:
     return found
 
 
-def _assembled(
-    blocking: Sequence[Row[*tuple[Any, ...]]],
-    past: Sequence[Row[*tuple[Any, ...]]],
-    pieces: Mapping[int, _Item],
-    scope: Scope,
-) -> Calendar:
+def _assembled(rows: Sequence[Row[*tuple[Any, ...]]], pieces: Mapping[int, _Item], scope: Scope) -> Calendar:
     full: dict[int, FullEntry] = {}
     busy: list[BusyEntry] = []
-    for row in blocking:
+    for row in rows:
         item = pieces[row[0]]
-        if scope.has(item.facility_id, row[2], row[3]):
+        if scope.has(item.facility_id, row[3], row[4]):
             _add(full, row, item.slug)
-        else:
-            busy.append(BusyEntry(row[4], row[5], row[6], item.slug, item.hazards))
-    for row in past:
-        item = pieces[row[0]]
-        if scope.has(item.facility_id, row[2], row[3]):
-            _add(full, row, item.slug)
+        elif row[1]:
+            busy.append(BusyEntry(row[5], row[6], row[7], item.slug, item.hazards))
     return Calendar(
         sorted(full.values(), key=lambda e: (e.start, e.id)), sorted(busy, key=lambda e: (e.start, e.id))
     )
 
 
 def _add(full: dict[int, FullEntry], row: Row[*tuple[Any, ...]], slug: str) -> None:
-    entry = full.get(row[1])
+    entry = full.get(row[2])
     if entry is None:
-        full[row[1]] = FullEntry._make((*row[7:], [slug]))
+        full[row[2]] = FullEntry._make((*row[8:], [slug]))
     elif slug not in entry.equipment:
         entry.equipment.append(slug)
         entry.equipment.sort()

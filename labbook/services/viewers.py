@@ -81,7 +81,7 @@ class Caller(NamedTuple):
 
 def by_token(session: Session, token: str, now: datetime) -> Caller | None:
     """Whose token it is; None when it is unknown, revoked, expired, or of somebody deactivated."""
-    row = session.execute(_BY_TOKEN, {"token_hash": token_hash(token)}).one_or_none()
+    row = session.connection().execute(_BY_TOKEN, {"token_hash": token_hash(token)}).one_or_none()
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         return None
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_EVERY:
