@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,6 +18,9 @@ from labbook.extensions import babel, csrf, db, limiter, login, migrate
 from labbook.models.engine import prepare_engine
 from labbook.signed_in import Sessions
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 ROOT = Path(__file__).resolve().parent.parent
 BODY_LIMIT = 1024 * 1024
 
@@ -23,14 +28,15 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-HARDENING = (
+HARDENING = [
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "same-origin"),
     ("Permissions-Policy", "geolocation=(), microphone=(), camera=()"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-)
+]
+HARDENING_HTTPS = [*HARDENING, ("Strict-Transport-Security", "max-age=31536000")]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -54,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_error_handler(code, _outside)
     jobs.register(app)
     cli.register(app)
-    app.after_request(_harden)
+    app.wsgi_app = _hardened(app.wsgi_app)  # type: ignore[assignment,method-assign]
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
@@ -116,10 +122,15 @@ def _outside(error: Exception) -> ResponseReturnValue:
     return web.http_error(known)
 
 
-def _harden(response: Response) -> Response:
-    """Where a view set one of these itself, its own stands."""
-    given = {name.lower() for name, _ in response.headers}
-    response.headers.extend([pair for pair in HARDENING if pair[0].lower() not in given])
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    return response
+def _hardened(app: WSGIApplication) -> WSGIApplication:
+    """What a browser is told with every answer. No view says any of it for itself."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        https = environ.get("wsgi.url_scheme") == "https"
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, headers + (HARDENING_HTTPS if https else HARDENING), *more)
+
+        return app(environ, start)
+
+    return answer

@@ -38,7 +38,9 @@ def load(kept: str) -> SignedIn | None:
 
 
 class Sessions(SecureCookieSessionInterface):
-    """A request that brings a token has no session: none is read for it, and none is kept."""
+    """A request that brings a token, or has one for its address, has no session: none is read or kept."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return None if "Authorization" in request.headers else super().open_session(app, request)
+        if "Authorization" in request.headers or request.path.startswith("/feeds/"):
+            return None
+        return super().open_session(app, request)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     func,
     not_,
+    or_,
     select,
     type_coerce,
     union_all,
@@ -91,11 +92,14 @@ def read(session: Session, window: Window, *, viewer: Viewer) -> Calendar:
     since, until = window.within.start, window.within.end
     floors = [item.floor for item in pieces.values() if item.floor is not None]
     past_floors = [item.past_floor for item in pieces.values() if item.past_floor is not None]
-    asked = {"ids": list(pieces), "since": since, "until": until, "floor": min(floors, default=since)}
-    if past_floors:
-        rows = connection.execute(_BLOCKING_AND_PAST, asked | {"past_floor": min(past_floors)}).all()
-    else:
-        rows = connection.execute(_BLOCKING, asked).all()
+    asked: dict[str, Any] = {
+        "since": since,
+        "until": until,
+        "floor": min(floors, default=since),
+        "past_floor": min(past_floors, default=since),
+    }
+    asked |= {"id": next(iter(pieces))} if len(pieces) == 1 else {"ids": list(pieces)}
+    rows = connection.execute(_WINDOWS[len(pieces) == 1, bool(past_floors)], asked).all()
     return _assembled(rows, pieces, scope_of(viewer))
 
 
@@ -144,8 +148,11 @@ def _bound(blocking: bool) -> ScalarSelect[Any]:
     return found
 
 
-def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
-    """``floor`` says nothing new; with it PostgreSQL guesses how few rows there are, and uses the index."""
+def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
+    """The rows of ``one`` piece, or of several.
+
+    ``floor`` says nothing new; with it PostgreSQL guesses how few rows there are, and uses the index.
+    """
     rows = _allocation.c
     query = (
         select(
@@ -170,7 +177,10 @@ def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
         .join(_allocation, rows.place_id == _place.c.id)
         .join(_reservation, rows.reservation_id == _reservation.c.id)
         .where(
-            _place.c.equipment_id.in_(bindparam("ids", expanding=True)),
+            # A list in a statement is written into it anew with each execution.
+            _place.c.equipment_id == bindparam("id")
+            if one
+            else _place.c.equipment_id.in_(bindparam("ids", expanding=True)),
             rows.blocking if blocking else not_(rows.blocking),
             rows.starts_at >= func.coalesce(_bound(blocking), _since),
             rows.starts_at >= bindparam("floor" if blocking else "past_floor", type_=Instant()),
@@ -178,11 +188,15 @@ def _window(blocking: bool) -> Select[*tuple[Any, ...]]:
             rows.ends_at > _since,
         )
     )
-    return query if blocking else query.where(_reservation.c.status.in_(_USED))
+    return query if blocking else query.where(or_(*(_reservation.c.status == status for status in _USED)))
 
 
-_BLOCKING = _window(blocking=True)
-_BLOCKING_AND_PAST = union_all(_BLOCKING, _window(blocking=False))
+_WINDOWS = {
+    (one, past): union_all(_window(True, one), _window(False, one)) if past else _window(True, one)
+    for one in (True, False)
+    for past in (True, False)
+}
+"""By whether it is one piece, and whether anything was released there that may reach into the window."""
 
 
 def _earliest(blocking: bool) -> ScalarSelect[Any]:
@@ -206,18 +220,23 @@ _IN_FACILITY = _PIECES.join(_facility, _equipment.c.facility_id == _facility.c.i
     _facility.c.slug == bindparam("facility")
 )
 _NAMED = _equipment.c.slug.in_(bindparam("slugs", expanding=True))
+_CALLED = _equipment.c.slug == bindparam("slug")
 _STATEMENTS = {
-    (False, False): _PIECES,
-    (True, False): _IN_FACILITY,
-    (False, True): _PIECES.where(_NAMED),
-    (True, True): _IN_FACILITY.where(_NAMED),
+    (False, 0): _PIECES,
+    (True, 0): _IN_FACILITY,
+    (False, 1): _PIECES.where(_CALLED),
+    (True, 1): _IN_FACILITY.where(_CALLED),
+    (False, 2): _PIECES.where(_NAMED),
+    (True, 2): _IN_FACILITY.where(_NAMED),
 }
+"""By whether a facility is named, and whether no equipment, one piece or several are."""
 
 
 def _pieces(connection: Connection, window: Window) -> dict[int, _Item]:
     """Equipment id -> what a row needs to know of it."""
-    statement = _STATEMENTS[window.facility is not None, bool(window.equipment)]
-    asked = {"facility": window.facility, "slugs": window.equipment, "since": window.within.start}
+    statement = _STATEMENTS[window.facility is not None, min(len(window.equipment), 2)]
+    asked: dict[str, Any] = {"facility": window.facility, "since": window.within.start}
+    asked |= {"slug": window.equipment[0]} if len(window.equipment) == 1 else {"slugs": window.equipment}
     found = {row[0]: _Item(*row[1:]) for row in connection.execute(statement, asked)}
     problems = [
         Problem("unknown_equipment", "equipment", params={"equipment": slug})

@@ -185,19 +185,25 @@ def _view(feed: Feed) -> FeedView:
 
 _VIEWER: Select[*tuple[Any, ...]] = select(*VIEWER_COLUMNS)
 
+_feed = Feed.__table__.c
+
 # Everything that an unchanged feed needs, in one query.
 _STAMP: Select[*tuple[Any, ...]] = (
     select(
-        Feed.id,
-        Feed.scope,
-        Feed.target_id,
-        Feed.reference_only,
-        Feed.last_used_at,
+        _feed.id,
+        _feed.scope,
+        _feed.target_id,
+        _feed.reference_only,
+        _feed.last_used_at,
         CHANGES,
         *VIEWER_COLUMNS,
     )
-    .join(User, Feed.user_id == User.id)
-    .where(Feed.secret_hash == bindparam("secret_hash"), Feed.revoked_at.is_(None), User.active)
+    .join_from(Feed.__table__, User.__table__, _feed.user_id == User.__table__.c.id)
+    .where(
+        _feed.secret_hash == bindparam("secret_hash"),
+        _feed.revoked_at.is_(None),
+        User.__table__.c.active,
+    )
 )
 
 
@@ -209,7 +215,7 @@ def read(session: Session, secret: str, *, now: datetime, base_url: str) -> Rend
     a project or of a person) shows within the hour.
     """
     key = token_hash(secret)
-    row = session.execute(_STAMP, {"secret_hash": key}).one_or_none()
+    row = session.connection().execute(_STAMP, {"secret_hash": key}).one_or_none()
     if row is None:
         raise NotFound("feed")
     subscription = _subscription(row, base_url)
