@@ -56,8 +56,7 @@ def _identify() -> None:
     """Only a request with an ``Authorization`` header is free of the guard against forged forms: so it must
     not fall back to the session, which another site's page could make a browser send.
     """
-    if request.method in READING:
-        transaction.read_apart(database())
+    transaction.read_apart(database())  # a write begins a transaction of its own
     if "Authorization" in request.headers:
         g.api_viewer, g.api_changes = _by_token(request.headers["Authorization"])
         if g.api_viewer.scope == "read" and request.method not in READING:
