@@ -19,7 +19,7 @@ from labbook.domain.interval import Interval, subtract
 from labbook.domain.reservation import Party, Status
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
-from labbook.services import facts, journal, people, transaction
+from labbook.services import environments, facts, journal, people, transaction
 from labbook.services.commands import ChangeReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
@@ -286,22 +286,23 @@ def _wished(
     problems += when_problems(start, end)
     present = tuple(Wanted(p.equipment.slug, p.places) for p in reservation.pieces)
     wanted = present if wish.equipment is None else wish.equipment
+    counts = environments.counted(wanted)
+    other_pieces = counts != environments.counted(present)
     if reservation.status == Status.IN_USE:
         if start != reservation.starts_at:
             problems.append(Problem("already_begun", "start"))
-        if wish.equipment is not None:
+        if other_pieces:
             problems.append(Problem("already_begun", "equipment"))
     both = {w.slug for w in (*wanted, *present)}
     locked = facts.load_equipment(session, [Wanted(slug) for slug in both], lock=True)
-    counts: dict[str, int] = {}
-    for each in wanted:
-        counts[each.slug] = counts.get(each.slug, 0) + each.places
     pieces = [(equipment, counts[equipment.slug]) for equipment, _ in locked if equipment.slug in counts]
     problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(wanted, pieces)
     if {equipment.facility_id for equipment, _ in pieces} - {reservation.facility_id}:
         problems.append(Problem("several_facilities", "equipment"))
+    recipe = reservation.environment_version
+    if recipe is not None and wanted and other_pieces:
+        problems += environments.mismatches(session, recipe, wanted)
     refuse_if_any(problems, ())
-    recipe = reservation.environment_version if wish.equipment is None else None
     return _Wished(Plan(pieces, Interval(start, end), recipe), wanted)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -48,17 +50,11 @@ def pieces_for(
             Problem("unknown_environment", "environment", params={"environment": command.environment})
         )
         return None, command.equipment
+    if command.equipment:
+        problems += mismatches(session, recipe, command.equipment)
+        return recipe, command.equipment
     needs = _needs(recipe)
     candidates = _candidates(session, recipe.environment.facility_id)
-    if command.equipment:
-        asked = {w.slug: w.places for w in command.equipment}
-        named = [c for c in candidates if c.slug in asked]
-        chosen = match(needs, named)
-        if chosen is None or chosen != asked:
-            problems.append(
-                Problem("environment_mismatch", "equipment", params={"environment": command.environment})
-            )
-        return recipe, command.equipment
     free = candidates
     if search:
         free = _free(session, recipe, candidates, Interval(command.start, command.end))
@@ -69,6 +65,27 @@ def pieces_for(
         )
         return recipe, ()
     return recipe, tuple(Wanted(slug, places) for slug, places in sorted(chosen.items()))
+
+
+def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wanted]) -> list[Problem]:
+    """A problem unless the named pieces are exactly what the recipe needs, no place more and none less."""
+    asked = counted(wanted)
+    named = [
+        candidate.with_places(min(candidate.places, asked[candidate.slug]))
+        for candidate in _candidates(session, recipe.environment.facility_id)
+        if candidate.slug in asked
+    ]
+    if match(_needs(recipe), named) == asked:
+        return []
+    return [Problem("environment_mismatch", "equipment", params={"environment": recipe.environment.slug})]
+
+
+def counted(wanted: Iterable[Wanted]) -> dict[str, int]:
+    """Slug -> places, however often a piece is named."""
+    counts: dict[str, int] = {}
+    for each in wanted:
+        counts[each.slug] = counts.get(each.slug, 0) + each.places
+    return counts
 
 
 def _needs(recipe: EnvironmentVersion) -> list[Need]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +20,7 @@ from labbook.models import (
     Allocation,
     Change,
     Draw,
+    EnvironmentVersion,
     Equipment,
     HistoryEntry,
     OutboxMessage,
@@ -234,6 +235,33 @@ def _occupied_spans(session: Session) -> Iterator[Breach]:
     )
     for (public_id,) in rows:
         yield Breach("span_differs", {"reservation": public_id})
+    yield from _recipe_spans(session)
+
+
+def _recipe_spans(session: Session) -> Iterator[Breach]:
+    """Set-up and tear-down that an environment states are what was booked with it, until it is in use."""
+    version = EnvironmentVersion
+    rows = session.execute(
+        select(
+            Reservation.public_id,
+            Reservation.occupied_from,
+            Reservation.starts_at,
+            Reservation.ends_at,
+            Reservation.occupied_until,
+            version.setup,
+            version.teardown,
+        )
+        .join(version, Reservation.environment_version_id == version.id)
+        .where(Reservation.status.in_((Status.REQUESTED, Status.APPROVED)))
+        .order_by(Reservation.id)
+    )
+    for public_id, occupied_from, start, end, occupied_until, setup, teardown in rows:
+        before, after = start - occupied_from, occupied_until - end
+        if any(
+            stated is not None and found != timedelta(seconds=stated)
+            for found, stated in ((before, setup), (after, teardown))
+        ):
+            yield Breach("span_differs", {"reservation": public_id})
 
 
 def _open_changes(session: Session) -> Iterator[Breach]:

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labbook.domain.errors import Refused
+from labbook.models import Draw, Environment, EnvironmentVersion, Reservation
+from labbook.services import changes, decisions, reservations, verify
+from labbook.services.commands import ChangeReservation, Decide, Wanted
+from labbook.services.reservation_views import ReservationView
+from tests.cast import NOW, Cast, at
+from tests.services.test_reservations import book, codes, wish
+from tests.services.test_verify import only_guard_may_miss, tamper
+
+ANY_SCOPE = {"category": "oscilloscope", "capabilities": {}, "count": 1, "places": 1}
+THE_SOURCE = {"equipment": "source", "count": 1, "places": 1}
+THE_CYCLER = {"equipment": "cycler", "count": 1, "places": 1}
+
+
+def recipe(session: Session, cast: Cast, slug: str = "loop", **more: Any) -> None:
+    """A recipe with two hours of set-up, one of tear-down, that draws 2 kVA instead of the source's 6."""
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    row = Environment(slug=slug, facility_id=cast.facility_id, version=1)
+    session.add(row)
+    session.flush()
+    values: dict[str, Any] = {
+        "name": {"en": slug},
+        "setup": 7200,
+        "teardown": 3600,
+        "ambient": {},
+        "draws": {"feeder-a": 2_000},
+        "needs": [ANY_SCOPE, THE_SOURCE],
+    }
+    session.add(EnvironmentVersion(environment_id=row.id, number=1, **(values | more)))
+    session.commit()
+
+
+def book_recipe(session: Session, cast: Cast, slug: str = "loop", **more: Any) -> ReservationView:
+    command = replace(wish(), environment=slug, **more)
+    return reservations.request(session, command, actor=cast.anna, now=NOW)
+
+
+def feeder(session: Session, public_id: str) -> list[tuple[int, datetime, datetime]]:
+    rows = session.execute(
+        select(Draw.amount, Draw.starts_at, Draw.ends_at)
+        .join(Reservation, Draw.reservation_id == Reservation.id)
+        .where(Reservation.public_id == public_id)
+    )
+    return [(amount, start, end) for amount, start, end in rows]
+
+
+def move(session: Session, public_id: str, actor: Any, now: datetime = NOW, **wished: Any) -> ReservationView:
+    return changes.change(
+        session, public_id, ChangeReservation(**wished), revision=None, actor=actor, now=now
+    )
+
+
+TOMORROW: dict[str, Any] = {"start": at("2026-03-25 10:00"), "end": at("2026-03-25 12:00")}
+
+
+def test_an_environment_that_is_moved_keeps_its_recipe(session: Session, cast: Cast) -> None:
+    recipe(session, cast)
+    booked = book_recipe(session, cast)
+    assert (booked.occupied_start, booked.occupied_end) == (at("2026-03-24 08:00"), at("2026-03-24 13:00"))
+    assert [p.slug for p in booked.equipment] == ["scope", "source"]
+    for more in (
+        {},
+        {"equipment": (Wanted("source"), Wanted("scope"))},
+        {"equipment": (Wanted("scope-2"), Wanted("source"))},
+    ):
+        moved = move(session, booked.id, cast.anna, **TOMORROW, **more)
+        assert (moved.occupied_start, moved.occupied_end) == (at("2026-03-25 08:00"), at("2026-03-25 13:00"))
+        assert moved.environment == "loop"
+        assert feeder(session, booked.id) == [(2_000, at("2026-03-25 08:00"), at("2026-03-25 13:00"))]
+    assert [p.slug for p in moved.equipment] == ["scope-2", "source"]
+    assert verify.verify(session) == []
+
+
+def test_a_change_of_an_environment_waits_and_is_accepted_with_its_recipe(
+    session: Session, cast: Cast
+) -> None:
+    recipe(session, cast, needs=[{"equipment": "chamber", "count": 1, "places": 1}, THE_SOURCE])
+    booked = book_recipe(session, cast)
+    decisions.approve(session, Decide(booked.id), actor=cast.mia, now=NOW)
+    waits = move(session, booked.id, cast.anna, **TOMORROW)
+    assert waits.pending_change is not None
+    accepted = decisions.approve(session, Decide(booked.id), actor=cast.mia, now=NOW)
+    assert (accepted.occupied_start, accepted.occupied_end) == (
+        at("2026-03-25 08:00"),
+        at("2026-03-25 13:00"),
+    )
+    assert feeder(session, booked.id) == [(2_000, at("2026-03-25 08:00"), at("2026-03-25 13:00"))]
+    proposed = ChangeReservation(start=at("2026-03-26 10:00"), end=at("2026-03-26 12:00"))
+    changes.propose(session, booked.id, proposed, revision=None, actor=cast.mia, now=NOW)
+    accepted = decisions.approve(session, Decide(booked.id), actor=cast.anna, now=NOW)
+    assert accepted.occupied_start == at("2026-03-26 08:00")
+    assert verify.verify(session) == []
+
+
+@pytest.mark.parametrize(
+    "slugs", [("scope",), ("scope", "source", "scope-2"), ("scope", "source-2"), ("scope:2", "source")]
+)
+def test_equipment_that_the_recipe_does_not_need_is_refused(
+    session: Session, cast: Cast, slugs: tuple[str, ...]
+) -> None:
+    recipe(session, cast)
+    with pytest.raises(Refused) as refused:
+        reservations.request(session, replace(wish(*slugs), environment="loop"), actor=cast.anna, now=NOW)
+    assert "environment_mismatch" in codes(refused)
+    booked = book_recipe(session, cast)
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.anna, equipment=wish(*slugs).equipment)
+    assert codes(refused) == {"environment_mismatch"}
+
+
+def test_pieces_of_one_category_with_different_places_meet_the_needs_in_whichever_order_they_are_named(
+    session: Session, cast: Cast
+) -> None:
+    both = [THE_CYCLER | {"places": 2}, {"category": "oscilloscope", "capabilities": {}, "places": 1}]
+    recipe(session, cast, needs=both)
+    pieces = (Wanted("scope"), Wanted("cycler"), Wanted("cycler"))
+    booked = book_recipe(session, cast, equipment=pieces)
+    assert [(p.slug, p.places) for p in booked.equipment] == [("scope", 1), ("cycler", 2)]
+
+
+def test_an_environment_that_nothing_in_service_meets_says_so(session: Session, cast: Cast) -> None:
+    recipe(session, cast, needs=[{"category": "shaker", "capabilities": {}, "count": 1, "places": 1}])
+    with pytest.raises(Refused) as refused:
+        book_recipe(session, cast)
+    assert codes(refused) == {"environment_unmet"}
+
+
+def test_another_ambient_profile_on_a_shared_piece_is_refused_also_when_moved_there(
+    session: Session, cast: Cast
+) -> None:
+    heat = {"temperature": {"low": 85, "high": 85, "unit": "degC"}}
+    cold = {"temperature": {"low": -40, "high": -40, "unit": "degC"}}
+    recipe(session, cast, "hot", ambient=heat, draws={}, needs=[THE_CYCLER])
+    recipe(session, cast, "cold", ambient=cold, draws={}, needs=[THE_CYCLER])
+    book_recipe(session, cast, "hot")
+    with pytest.raises(Refused) as refused:
+        book_recipe(session, cast, "cold")
+    assert codes(refused) == {"other_ambient"}
+    other = book_recipe(session, cast, "cold", **TOMORROW)
+    with pytest.raises(Refused) as refused:
+        move(
+            session,
+            other.id,
+            cast.anna,
+            start=at("2026-03-24 10:00"),
+            end=at("2026-03-24 12:00"),
+            equipment=(Wanted("cycler"),),
+        )
+    assert codes(refused) == {"other_ambient"}
+
+
+def test_what_an_environment_draws_replaces_the_sum_of_its_parts(session: Session, cast: Cast) -> None:
+    recipe(session, cast, needs=[THE_SOURCE])
+    book_recipe(session, cast)
+    book(session, cast.carla, "source-2")  # 2 + 6 of 10 kVA
+    recipe(session, cast, "heavy", draws={"feeder-a": 9_000}, needs=[ANY_SCOPE])
+    with pytest.raises(Refused) as refused:
+        book_recipe(session, cast, "heavy")
+    assert codes(refused) == {"over_budget"}
+
+
+def test_a_set_up_that_is_not_the_environments_is_a_breach(session: Session, cast: Cast) -> None:
+    recipe(session, cast)
+    book_recipe(session, cast)
+    tamper(session, "UPDATE environment_versions SET setup = 1800")
+    assert only_guard_may_miss([breach.code for breach in verify.verify(session)]) == ["span_differs"]
