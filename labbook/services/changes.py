@@ -186,6 +186,30 @@ def lapse(session: Session, reservation: Reservation, now: datetime) -> None:
         drop_held(session, reservation)
 
 
+def lapse_begun(
+    session: Session, reservation: Reservation, *, actor: Viewer | None, now: datetime, rule: str | None
+) -> None:
+    """What begins has its start and its equipment: a pending change of them is over, its people hear of it.
+
+    One of the end alone can still be accepted.
+    """
+    waiting = pending(reservation)
+    if waiting is None:
+        return
+    same_pieces = {p["equipment_id"]: p["places"] for p in waiting.pieces} == {
+        p.equipment_id: p.places for p in reservation.pieces
+    }
+    if waiting.starts_at == reservation.starts_at and same_pieces:
+        return
+    lapse(session, reservation, now)
+    session.flush()
+    journal.record(
+        session, reservation, "change_lapsed", actor=actor, now=now, rule=rule, new={"change": "lapsed"}
+    )
+    told = [reservation.holder_id, waiting.proposed_by_id]
+    journal.post(session, "change_lapsed", told, now=now, reservation=reservation)
+
+
 def settle(session: Session, reservation: Reservation, placements: Any, now: datetime) -> None:
     """Occupy exactly ``placements`` and nothing else."""
     drop_held(session, reservation)

@@ -25,10 +25,13 @@ def advance(
     rule: str | None = None,
     new: dict[str, object] | None = None,
 ) -> None:
-    """Part of a use case's transaction. Whatever change was undecided lapses with the reservation's end."""
+    """Part of a use case's transaction. Whatever change was undecided lapses with the reservation's end, and
+    one of its start or equipment when it begins."""
     step = transition(action, Status(reservation.status))
     if step.target not in BLOCKING:
         changes.lapse(session, reservation, now)
+    elif step.target is Status.IN_USE:
+        changes.lapse_begun(session, reservation, actor=actor, now=now, rule=rule)
     if step.occupation is Occupation.CUT:
         end_now(reservation, now)
     reservation.status = step.target

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import Refused
-from labbook.models import Draw, Environment, EnvironmentVersion, Reservation
+from labbook.models import Allocation, Draw, Environment, EnvironmentVersion, OutboxMessage, Reservation
 from labbook.services import changes, decisions, reservations, verify
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView
@@ -175,3 +175,52 @@ def test_a_set_up_that_is_not_the_environments_is_a_breach(session: Session, cas
     book_recipe(session, cast)
     tamper(session, "UPDATE environment_versions SET setup = 1800")
     assert only_guard_may_miss([breach.code for breach in verify.verify(session)]) == ["span_differs"]
+
+
+def waiting_chamber(session: Session, cast: Cast, **wished: Any) -> str:
+    """An approved chamber of 10 to 12, with a change that waits for a manager."""
+    booked = book(session, cast.anna, "chamber")
+    decisions.approve(session, Decide(booked.id), actor=cast.mia, now=NOW)
+    assert move(session, booked.id, cast.anna, **wished).pending_change is not None
+    return booked.id
+
+
+def test_a_later_end_that_waits_can_be_accepted_after_check_in(session: Session, cast: Cast) -> None:
+    public_id = waiting_chamber(session, cast, end=at("2026-03-24 15:00"))
+    now = at("2026-03-24 10:05")
+    begun = decisions.check_in(session, Decide(public_id), actor=cast.anna, now=now)
+    assert begun.pending_change is not None
+    accepted = decisions.approve(session, Decide(public_id), actor=cast.mia, now=now)
+    assert (accepted.status, accepted.end, accepted.pending_change) == (
+        "in_use",
+        at("2026-03-24 15:00"),
+        None,
+    )
+    assert verify.verify(session) == []
+
+
+@pytest.mark.parametrize("wished", [TOMORROW, {"equipment": (Wanted("chamber"), Wanted("scope"))}])
+def test_a_change_of_start_or_equipment_lapses_when_the_reservation_begins(
+    session: Session, cast: Cast, wished: dict[str, Any]
+) -> None:
+    public_id = waiting_chamber(session, cast, **wished)
+    begun = decisions.check_in(session, Decide(public_id), actor=cast.anna, now=at("2026-03-24 10:05"))
+    assert begun.pending_change is None
+    assert [h.action for h in begun.history][-2:] == ["change_lapsed", "check_in"]
+    told = session.scalars(select(OutboxMessage.user_id).where(OutboxMessage.kind == "change_lapsed")).all()
+    assert told == [cast.anna.id]
+    assert not session.scalars(select(Allocation.id).where(Allocation.change_id.is_not(None))).all()
+    assert verify.verify(session) == []
+
+
+def test_naming_the_same_pieces_again_is_no_change_of_what_is_in_use(session: Session, cast: Cast) -> None:
+    booked = book(session, cast.anna, "chamber")
+    decisions.approve(session, Decide(booked.id), actor=cast.mia, now=NOW)
+    now = at("2026-03-24 10:05")
+    decisions.check_in(session, Decide(booked.id), actor=cast.anna, now=now)
+    same = (Wanted("chamber"),)
+    longer = move(session, booked.id, cast.anna, now=now, end=at("2026-03-24 13:00"), equipment=same)
+    assert longer.end == at("2026-03-24 13:00")
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.anna, now=now, equipment=(*same, Wanted("scope")))
+    assert codes(refused) == {"already_begun"}
