@@ -27,11 +27,12 @@ from sqlalchemy.orm import Session
 
 from labbook.models.engine import prepare_engine
 from tests.bench.data import EACH, FEED_SECRET, PIECES, STAFF_TOKEN, TOKEN, Lab, fill
+from tests.concurrency.racing import over_http, race
 from tests.databases import ENGINES, Databases
 from tests.live import ROOT, free_port, serving
 
 ROUNDS = 200
-AIMS = {"create": 5.0, "week of 1": 2.0, "week of 50": 2.0, "304": 2.0, "feed": 1 / 20}
+AIMS = {"create": 5.0, "week of 1": 2.0, "week of 50": 2.0, "304": 2.0, "feed": 1 / 20, "race": 1.0}
 
 
 class Client:
@@ -197,6 +198,35 @@ def bench_feed(table: Table, ours: Client, bare: Client) -> None:
     )
 
 
+def bench_race(table: Table, url: str, lab: Lab) -> None:
+    """Sixteen processes want the same hour at the same instant, thirty times."""
+    rounds, clients = 30, 16
+    bodies = []
+    for n in range(rounds + 1):
+        start = lab.free_from + timedelta(hours=n + 2000)
+        bodies.append(
+            {
+                "equipment": [{"slug": "item-02", "places": 1}],
+                "start": start.isoformat(),
+                "end": (start + timedelta(hours=1)).isoformat(),
+                "title": "Race",
+            }
+        )
+    answers = race(over_http, [(url, TOKEN, bodies)] * clients, len(bodies))[1:]  # the first one warms up
+    booked = {sum(what == "booked" for what, _ in each) for each in answers}
+    strange = sum(what not in ("booked", "refused") for each in answers for what, _ in each)
+    took = sorted(seconds * 1000 for each in answers for _, seconds in each)
+    met = booked == {1} and not strange and took[-1] < AIMS["race"] * 1000
+    if not met:
+        table.missed.append(f"{table.engine} race")
+    print(
+        f"{table.engine:<11} race of {clients} over HTTP, {rounds} rounds: booked in each {sorted(booked)}, "
+        f"other answers {strange}; median {statistics.median(took):.0f} ms, slowest {took[-1]:.0f} ms  "
+        f"aim {AIMS['race'] * 1000:.0f}  {'met' if met else 'MISSED'}",
+        flush=True,
+    )
+
+
 def run(engine: str, databases: Databases, folder: Path) -> Table:
     table = Table(engine)
     with databases.fresh(engine) as url:
@@ -212,6 +242,7 @@ def run(engine: str, databases: Databases, folder: Path) -> Table:
             bench_week(table, ours, bare, lab)
             bench_feed(table, Client(server.url), bare)
             bench_create(table, ours, bare, lab)
+            bench_race(table, server.url, lab)
     return table
 
 

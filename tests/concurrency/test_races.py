@@ -1,19 +1,15 @@
 """Sixteen processes race for the same slot: exactly one gets it, the others are told why, nobody waits long.
 
-Through the service, and by raw SQL past it: then the guards alone decide.
+Through the service, over HTTP, and by raw SQL past both: then the guards alone decide.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-import traceback
+import contextlib
 from collections import Counter
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
-from threading import BrokenBarrierError
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,16 +21,17 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import Refused, WrongStatus
 from labbook.models import Allocation, Draw, Place, Reservation
 from labbook.models.engine import prepare_engine
-from labbook.services import changes, decisions, reservations
+from labbook.services import changes, decisions, reservations, tokens
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.transaction import constraint_of
 from tests.cast import NOW, Cast, at
+from tests.concurrency import racing
+from tests.concurrency.racing import Answer, Attempt, over_http
+from tests.live import serving
 
 CLIENTS = 16
 ROUNDS = 30
 FIRST = at("2026-03-24 10:00")
-
-Attempt = Callable[[Session, Any, int], str]
 
 
 def slot(number: int) -> tuple[datetime, datetime]:
@@ -78,58 +75,22 @@ def by_raw_sql(session: Session, task: tuple[int, int], number: int) -> str:
     return "booked"
 
 
-Answer = tuple[str, float]
-
-
-def run_client(
-    answers: Connection, url: str, barrier: Barrier, attempt: Attempt, task: Any, rounds: int
-) -> None:
-    """One process: in each round wait for the others, try once, note what came of it and how long it took."""
-    try:
-        answers.send(_attempts(url, barrier, attempt, task, rounds))
-    except BrokenBarrierError:
-        answers.send("another client failed")
-    except BaseException:  # noqa: BLE001 - told to whoever started the race
-        barrier.abort()
-        answers.send(traceback.format_exc())
-
-
-def _attempts(url: str, barrier: Barrier, attempt: Attempt, task: Any, rounds: int) -> list[Answer]:
+@contextlib.contextmanager
+def with_database(task: tuple[str, Callable[[Session, Any, int], str], Any]) -> Iterator[Attempt]:
+    """``task``: a database's URL, what to try there, and what that is given besides the round's number."""
+    url, attempt, given = task
     engine = prepare_engine(create_engine(url))
-    found = []
     with Session(engine) as session:
         session.execute(text("SELECT 1"))
         session.rollback()
-        for number in range(rounds):
-            barrier.wait(timeout=60)
-            began = time.perf_counter()
-            found.append((attempt(session, task, number), time.perf_counter() - began))
+        yield lambda number: attempt(session, given, number)
     engine.dispose()
-    return found
 
 
-def race(url: str, attempt: Attempt, tasks: list[Any], rounds: int = ROUNDS) -> list[list[Answer]]:
-    """The answers round by round. No client outlives the race, whatever becomes of it."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(len(tasks))
-    clients, pipes = [], []
-    try:
-        for task in tasks:
-            ours, theirs = context.Pipe(duplex=False)
-            client = context.Process(
-                target=run_client, args=(theirs, url, barrier, attempt, task, rounds), daemon=True
-            )
-            client.start()
-            theirs.close()
-            clients.append(client)
-            pipes.append(ours)
-        found = [pipe.recv() if pipe.poll(timeout=200) else "no answer" for pipe in pipes]
-    finally:
-        for client in clients:
-            client.join(timeout=5)
-            client.kill()
-    assert all(isinstance(each, list) for each in found), "\n".join(e for e in found if isinstance(e, str))
-    return [list(each) for each in zip(*found, strict=True)]
+def race(
+    url: str, attempt: Callable[[Session, Any, int], str], tasks: list[Any], rounds: int = ROUNDS
+) -> list[list[Answer]]:
+    return racing.race(with_database, [(url, attempt, task) for task in tasks], rounds)
 
 
 def assert_one_each_round(rounds: list[list[Answer]]) -> None:
@@ -140,42 +101,65 @@ def assert_one_each_round(rounds: list[list[Answer]]) -> None:
 
 
 @pytest.fixture
-def racing(session: Session, cast: Cast, database_url: str) -> Cast:
+def racers(session: Session, cast: Cast, database_url: str) -> Cast:
     session.rollback()
     return cast
 
 
 def test_one_slot_sixteen_clients_thirty_rounds_one_reservation_each(
-    session: Session, racing: Cast, database_url: str
+    session: Session, racers: Cast, database_url: str
 ) -> None:
-    people = (racing.anna, racing.bo, racing.carla, racing.dorte)
+    people = (racers.anna, racers.bo, racers.carla, racers.dorte)
     rounds = race(database_url, by_service, [(people[n % 4], ("scope",)) for n in range(CLIENTS)])
     assert_one_each_round(rounds)
     assert session.scalar(select(func.count()).select_from(Reservation)) == ROUNDS
 
 
+def test_sixteen_clients_over_http_leave_one_reservation_each_round(
+    session: Session, racers: Cast, database_url: str, tmp_path: Path
+) -> None:
+    people = (racers.anna, racers.bo, racers.carla, racers.dorte)
+    now = datetime.now(UTC)  # the server has a clock of its own
+    keys = [tokens.create(session, "race", actor=who, now=now).secret for who in people]
+    first = now.replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=2)
+    bodies = [
+        {
+            "equipment": [{"slug": "scope"}],
+            "start": (first + timedelta(hours=n)).isoformat(),
+            "end": (first + timedelta(hours=n + 1)).isoformat(),
+            "title": "Race",
+        }
+        for n in range(8)
+    ]
+    with serving(database_url, tmp_path / "race") as server:
+        tasks = [(server.url, keys[n % 4], bodies) for n in range(CLIENTS)]
+        assert_one_each_round(racing.race(over_http, tasks, len(bodies)))
+    session.rollback()
+    assert session.scalar(select(func.count()).select_from(Reservation)) == len(bodies)
+
+
 def test_several_pieces_in_any_order_deadlock_nobody_and_are_booked_whole(
-    session: Session, racing: Cast, database_url: str
+    session: Session, racers: Cast, database_url: str
 ) -> None:
     orders = (("scope", "scope-2", "cycler"), ("cycler", "scope-2", "scope"), ("scope-2", "scope"))
-    tasks = [(racing.anna if n % 2 else racing.carla, orders[n % 3]) for n in range(8)]
+    tasks = [(racers.anna if n % 2 else racers.carla, orders[n % 3]) for n in range(8)]
     assert_one_each_round(race(database_url, by_service, tasks, rounds=10))
 
 
-def test_a_budget_for_one_is_given_to_one(session: Session, racing: Cast, database_url: str) -> None:
-    tasks = [(racing.anna, ("source",)) if n % 2 else (racing.carla, ("source-2",)) for n in range(8)]
+def test_a_budget_for_one_is_given_to_one(session: Session, racers: Cast, database_url: str) -> None:
+    tasks = [(racers.anna, ("source",)) if n % 2 else (racers.carla, ("source-2",)) for n in range(8)]
     assert_one_each_round(race(database_url, by_service, tasks, rounds=10))
     assert session.scalar(select(func.count()).select_from(Draw)) == 10
 
 
-def test_raw_sql_races_leave_one_row_each(session: Session, racing: Cast, database_url: str) -> None:
+def test_raw_sql_races_leave_one_row_each(session: Session, racers: Cast, database_url: str) -> None:
     far = at("2026-09-01 10:00")
     ids = []
     for n in range(8):
         wish = RequestReservation(
             (Wanted("scope-2"),), far + n * timedelta(hours=1), far + (n + 1) * timedelta(hours=1), "Own"
         )
-        view = reservations.request(session, wish, actor=racing.anna, now=NOW)
+        view = reservations.request(session, wish, actor=racers.anna, now=NOW)
         ids.append(session.scalar(select(Reservation.id).where(Reservation.public_id == view.id)))
     place_id = session.scalar(select(Allocation.place_id).limit(1))
     session.rollback()
@@ -206,13 +190,13 @@ def deadlocks(session: Session) -> int:
 
 
 def test_moving_and_approving_one_reservation_at_once_lock_in_the_same_order(
-    session: Session, racing: Cast, database_url: str
+    session: Session, racers: Cast, database_url: str
 ) -> None:
     start, end = slot(0)
     wish = RequestReservation((Wanted("scope"),), start, end, "Moved about")
-    one = reservations.request(session, wish, actor=racing.anna, now=NOW).id
+    one = reservations.request(session, wish, actor=racers.anna, now=NOW).id
     before = deadlocks(session)
-    tasks = [(racing.anna, one, True) if n % 2 else (racing.mia, one, False) for n in range(8)]
+    tasks = [(racers.anna, one, True) if n % 2 else (racers.mia, one, False) for n in range(8)]
     rounds = race(database_url, by_one_who_moves_it, tasks, rounds=15)
     for answers in rounds:
         assert Counter(answer for answer, _ in answers) == {"done": 4, "not waiting": 4}
