@@ -4,6 +4,9 @@ In full: the holder's organisation, the project's members, and the staff of its 
 else signed in it is a busy block: one opaque id per allocation, the occupied interval, the equipment and
 coded hazards, and nothing of what is not blocking.
 
+Of a project its own people see all: its organisation and its members. The staff of a facility know of
+those that reservations there are charged to, not of who is in them or what account they are paid from.
+
 Lists are filtered in SQL; ``Scope`` is the same decision as data, and a property test holds the two together.
 """
 
@@ -57,6 +60,14 @@ class Scope:
             or facility_id in self.facility_ids
             or (project_id is not None and project_id in self.project_ids)
         )
+
+    def opens(self, project_id: int, organisation_id: int) -> bool:
+        """Whether a project shows its members and its account."""
+        return self.everything or organisation_id == self.organisation_id or project_id in self.project_ids
+
+    def knows(self, project_id: int, organisation_id: int, charged_at: Collection[int]) -> bool:
+        """Whether there is such a project at all; ``charged_at``: the facilities it has reservations in."""
+        return self.opens(project_id, organisation_id) or not self.facility_ids.isdisjoint(charged_at)
 
 
 def scope_of(viewer: Asker) -> Scope:

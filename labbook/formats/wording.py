@@ -90,6 +90,7 @@ SENTENCES: Mapping[str, str] = {
     "email_taken": N_("There is an account with this address already."),
     "link_expired": N_("This link has expired or was used already. Ask for a new one."),
     "not_an_email": N_("This is not an e-mail address."),
+    "not_your_organisation": N_("Only an admin lets people into another organisation."),
     "password_common": N_("This password is too easy to guess."),
     "password_long": N_("A password has at most {most} characters."),
     "password_short": N_("Choose a password of at least {least} characters."),

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import NotFound, Problem, Refused, StorageTrouble
+from labbook.domain.visibility import scope_of
 from labbook.domain.words import text_problems
 from labbook.formats.icalendar import render_calendar
 from labbook.models import (
@@ -25,6 +26,7 @@ from labbook.models import (
 )
 from labbook.services import feed_entries, transaction
 from labbook.services.feed_cache import FeedCache, RenderedFeed
+from labbook.services.known_projects import known
 from labbook.services.viewers import CHANGES, LAST_USED_EVERY, VIEWER_COLUMNS, token_hash, viewer_from
 
 NAME_LIMIT = 100
@@ -157,7 +159,7 @@ def _target(session: Session, scope: str, actor: Viewer) -> int | None:
         return None
     found = None
     if colon and kind == "project":
-        found = session.scalar(select(Project.id).where(Project.slug == slug, *_mine(actor)))
+        found = session.scalar(select(Project.id).where(Project.slug == slug, known(scope_of(actor))))
     elif colon and kind in _NAMED:
         noun: Any = _NAMED[kind]
         found = session.scalar(select(noun.id).where(noun.slug == slug))
@@ -167,13 +169,6 @@ def _target(session: Session, scope: str, actor: Viewer) -> int | None:
         # The same answer for a project that doesn't exist and for one that isn't the actor's.
         raise Refused([Problem(f"unknown_{kind}", "scope", params={kind: slug})])
     return int(found)
-
-
-def _mine(actor: Viewer) -> list[ColumnElement[bool]]:
-    """Projects that the actor may know of: their organisation's and those they are a member of."""
-    if actor.is_admin:
-        return []
-    return [or_(Project.organisation_id == actor.organisation_id, Project.id.in_(sorted(actor.project_ids)))]
 
 
 def _view(feed: Feed) -> FeedView:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem
+from labbook.domain.visibility import scope_of
 from labbook.models import Project, ProjectMember, User
+from labbook.services.known_projects import known
 
 _ACTIVE = (
     select(User)
@@ -49,7 +51,6 @@ def resolve(
     users = {
         user.email: user for user in session.scalars(_ACTIVE, {"emails": sorted({holder_email, *named})})
     }
-    the_project = _project(session, project, actor, facility_id, problems)
     the_holder = users.get(holder_email)
     if the_holder is not None and not (
         the_holder.organisation_id == actor.organisation_id or actor.is_staff_of(facility_id)
@@ -57,6 +58,7 @@ def resolve(
         the_holder = None
     if the_holder is None:
         problems.append(Problem("unknown_user", "holder", params={"user": holder_email}))
+    the_project = _project(session, project, actor, the_holder, problems)
     return Party(
         the_holder,
         _participants(session, named, users, the_holder, the_project, problems),
@@ -66,16 +68,17 @@ def resolve(
 
 
 def _project(
-    session: Session, slug: str | None, actor: Viewer, facility_id: int, problems: list[Problem]
+    session: Session, slug: str | None, actor: Viewer, holder: User | None, problems: list[Problem]
 ) -> Project | None:
+    """One that the actor knows of, or, where they book for somebody, one that the holder may charge."""
     if not slug:
         return None
-    project = session.scalar(select(Project).where(Project.slug == slug))
-    if project is None or not (
-        project.id in actor.project_ids
-        or project.organisation_id == actor.organisation_id
-        or actor.is_staff_of(facility_id)
-    ):
+    mine = known(scope_of(actor))
+    if holder is not None and holder.id != actor.id:
+        a_member = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == holder.id)
+        mine = or_(mine, Project.organisation_id == holder.organisation_id, a_member)
+    project = session.scalar(select(Project).where(Project.slug == slug, mine))
+    if project is None:
         problems.append(Problem("unknown_project", "project", params={"project": slug}))
         return None
     if not project.active:

@@ -1,4 +1,7 @@
-"""Accounts as their keepers see them: admins keep all, managers the engineers."""
+"""Accounts as their keepers see them: admins keep all, managers the engineers of their own organisation.
+
+Who belongs to an organisation sees what is its, so that nobody but an admin lets people into another.
+"""
 
 from __future__ import annotations
 
@@ -127,6 +130,8 @@ def create(session: Session, command: CreateUser, *, actor: Viewer | None, now: 
     def work() -> UserView:
         problems = list(wrong)
         organisation = organisation_named(session, command.organisation, problems)
+        if organisation is not None and not _may_let_in(organisation.id, actor):
+            problems.append(Problem("not_your_organisation", "organisation"))
         facilities = _facilities(session, command.role, command.facilities, problems)
         if session.scalar(select(User.id).where(User.email == email)) is not None:
             problems.append(Problem("email_taken", "email"))
@@ -165,6 +170,8 @@ def change(session: Session, user_id: int, command: ChangeUser, *, actor: Viewer
         organisation = user.organisation
         if command.organisation is not None:
             organisation = organisation_named(session, command.organisation, problems) or organisation
+            if not _may_let_in(organisation.id, actor):
+                problems.append(Problem("not_your_organisation", "organisation"))
         role = command.role or user.role
         named = tuple(command.facilities) if command.facilities is not None else None
         facilities = None if named is None else _facilities(session, role, named, problems)
@@ -223,7 +230,13 @@ def _editable(session: Session, user_id: int, actor: Viewer) -> User:
 
 
 def _may_edit(user: User, actor: Viewer | None) -> bool:
-    return actor is None or actor.is_admin or (is_keeper(actor) and user.role == Role.ENGINEER)
+    if actor is None or actor.is_admin:
+        return True
+    return is_keeper(actor) and user.role == Role.ENGINEER and _may_let_in(user.organisation_id, actor)
+
+
+def _may_let_in(organisation_id: int, actor: Viewer | None) -> bool:
+    return actor is None or actor.is_admin or actor.organisation_id == organisation_id
 
 
 def _role_problems(role: str, actor: Viewer | None) -> list[Problem]:

@@ -234,8 +234,10 @@ def _form(**stored: str | Sequence[str]) -> MultiDict[str, str]:
 
 def _roles() -> dict[str, object]:
     actor = viewer()
+    own = organisations.belonging(database(), viewer=actor).organisation
+    every = organisations.list_all(database(), viewer=actor)
     return {
-        "organisations": organisations.list_all(database(), viewer=actor),
+        "organisations": [each for each in every if actor.is_admin or each.slug == own],
         "facilities": closures.facilities(database(), viewer=actor),
         "roles": list(Role) if actor.is_admin else [Role.ENGINEER],
     }

@@ -33,8 +33,11 @@ def index() -> str:
 @blueprint.post("/projects")
 def create() -> Response:
     made = projects.create(database(), _command(Fields(request.form)), actor=viewer(), now=now())
-    flash(_("The project is there; add its members."), "success")
-    return redirect(url_for("projects.show", slug=made.slug), 303)
+    if made.open:
+        flash(_("The project is there; add its members."), "success")
+        return redirect(url_for("projects.show", slug=made.slug), 303)
+    flash(_("The project is there, for its organisation to see."), "success")
+    return redirect(url_for("projects.index"), 303)
 
 
 @blueprint.get("/projects/<slug>")
@@ -48,7 +51,7 @@ def show(slug: str) -> str:
         project=found,
         stored=stored | ({"active": "1"} if found.active else {}),
         keeper=keeper,
-        people=users.nameable(database(), viewer=actor) if keeper else (),
+        people=users.nameable(database(), viewer=actor) if found.lets_in else (),
         activities=projects.ACTIVITIES,
         kept=keeping.shown_again(),
     )

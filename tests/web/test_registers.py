@@ -16,12 +16,12 @@ def clock(app: Flask) -> Clock:
 
 def test_a_manager_invites_an_engineer_and_may_invite_again(app: Flask, app_cast: Cast) -> None:
     mia = Desk(app, app_cast.mia)
-    made = mia.post("/manage/users", email="eva@beta.example", name="Eva", organisation="beta")
+    made = mia.post("/manage/users", email="eva@university.example", name="Eva", organisation="university")
     assert made.status == 303
     page = mia.get(made.location)
     assert "invited, not taken up" in page.text
     assert mia.post(made.location + "/invite").status == 303
-    assert "eva@beta.example" in mia.get("/manage/users", q="eva").text
+    assert "eva@university.example" in mia.get("/manage/users", q="eva").text
 
 
 def test_every_problem_of_an_invitation_is_said_at_once_and_what_was_typed_stays(
@@ -91,7 +91,7 @@ def test_a_shutdown_is_entered_on_the_labs_clock_and_removed(app: Flask, app_cas
 
 def test_a_project_has_members_of_several_organisations(app: Flask, app_cast: Cast) -> None:
     mia = Desk(app, app_cast.mia)
-    made = mia.post("/projects", slug="grid", name="Grid", organisation="alpha", activity="research")
+    made = mia.post("/projects", slug="grid", name="Grid", organisation="university", activity="research")
     assert made.status == 303
     for email in (app_cast.anna.email, app_cast.carla.email):
         assert mia.post("/projects/grid/members", email=email).status == 303
@@ -99,7 +99,7 @@ def test_a_project_has_members_of_several_organisations(app: Flask, app_cast: Ca
     page = Desk(app, app_cast.carla).get("/projects/grid")
     assert "Anna Alpha" in page.text
     assert "/members" not in page.html
-    assert Desk(app, app_cast.dorte).get("/projects/grid").status == 404
+    assert Desk(app, app_cast.bo).get("/projects/grid").status == 404
 
 
 @pytest.mark.parametrize(
