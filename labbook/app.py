@@ -96,9 +96,9 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _engine_options(url: str) -> dict[str, object]:
-    if url.startswith("sqlite"):
-        return {}
-    return {"pool_size": 10, "max_overflow": 20}
+    # What a refused statement was given may be a secret, and its error is logged.
+    options: dict[str, object] = {"hide_parameters": True}
+    return options if url.startswith("sqlite") else options | {"pool_size": 10, "max_overflow": 20}
 
 
 def _bind_extensions(app: Flask) -> None:

@@ -6,7 +6,8 @@ import logging
 import re
 import secrets
 import time
-from typing import Any
+import traceback
+from typing import TextIO
 
 from flask import Flask, Response, g, has_request_context, request
 
@@ -19,12 +20,15 @@ def masked(path: str) -> str:
 
 
 class _WithRequest(logging.Filter):
-    """Adds the request's id, and hides secrets in whatever is logged."""
+    """Adds the request's id, and hides secrets in whatever is logged, the trace of an error included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = getattr(g, "request_id", "-") if has_request_context() else "-"
-        record.msg = masked(record.getMessage().replace("\n", "\\n"))
-        record.args = ()
+        said = record.getMessage()
+        if record.exc_info:
+            said = f"{said}\n{''.join(traceback.format_exception(*record.exc_info))}"
+        record.msg = masked(said).rstrip().replace("\r", "\\r").replace("\n", "\\n")
+        record.args, record.exc_info, record.exc_text = (), None, None
         return True
 
 
@@ -33,14 +37,19 @@ _SERVERS = ("werkzeug", "waitress", "gunicorn.access", "gunicorn.error")
 """Their own lines name paths, so that they must not pass unmasked either."""
 
 
-def install(app: Flask) -> None:
-    """Log every answer of the app in one line."""
-    handler = logging.StreamHandler()
+def lines_to(stream: TextIO | None = None) -> logging.Handler:
+    """One line an event; to standard error unless said otherwise."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"))
     handler.addFilter(_WITH_REQUEST)
+    return handler
+
+
+def install(app: Flask) -> None:
+    """Log every answer of the app in one line."""
     root = logging.getLogger("labbook")
     if not root.handlers:
-        root.addHandler(handler)
+        root.addHandler(lines_to())
         root.setLevel(logging.INFO)
         root.propagate = False
     log = logging.getLogger("labbook.http")
@@ -57,6 +66,5 @@ def install(app: Flask) -> None:
     def _log(response: Response) -> Response:
         response.headers.setdefault("X-Request-Id", g.get("request_id", "-"))
         took = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
-        details: tuple[Any, ...] = (request.method, masked(request.path), response.status_code, took)
-        log.info("%s %s %s %.1fms", *details)
+        log.info("%s %s %s %.1fms", request.method, request.path, response.status_code, took)
         return response

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
+import logging
+
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from labbook.extensions import db
-from labbook.logs import masked
+from labbook.logs import lines_to, masked
 
 
 def test_a_migrated_database_is_ready_and_says_so(client: FlaskClient) -> None:
@@ -28,6 +33,24 @@ def test_metrics_are_prometheus_text(client: FlaskClient) -> None:
 
 def test_secrets_in_paths_are_masked() -> None:
     assert masked("/feeds/abcdef.ics") == "/feeds/***.ics"
+
+
+def test_an_error_is_one_line_of_the_log_and_holds_no_secret(app: Flask) -> None:
+    written = io.StringIO()
+    log = logging.Logger("labbook.test")
+    log.addHandler(lines_to(written))
+    try:
+        raise ValueError("of\n/invitation/SECRET-1")
+    except ValueError:
+        log.exception("failed at /feeds/SECRET-2.ics")
+    try:
+        statement = "INSERT INTO users (email) VALUES (:path)"
+        db.session.execute(text(statement), {"path": "SECRET-3"})
+    except IntegrityError:
+        log.exception("refused")
+    lines = written.getvalue().splitlines()
+    assert [("Traceback" in line, "Error" in line) for line in lines] == [(True, True)] * 2
+    assert "SECRET" not in written.getvalue()
 
 
 def test_pages_carry_a_content_security_policy(client: FlaskClient) -> None:
