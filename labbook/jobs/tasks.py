@@ -28,15 +28,12 @@ class Work:
 
 
 def sweep_due(work: Work) -> datetime | None:
-    """Take what is due; answers when the next step will be."""
+    """Take what is due, and only then give a sign of life; answers when the next step will be."""
     done = sweep.sweep(work.session, now=work.now)
     if done:
         log.info("swept %s", ", ".join(f"{step} {count}" for step, count in sorted(done.items())))
-    return sweep.next_due(work.session)
-
-
-def beat(work: Work) -> None:
     heartbeats.beat(work.session, work.name, started_at=work.started_at, now=work.now)
+    return sweep.next_due(work.session)
 
 
 def send_mail(work: Work) -> None:

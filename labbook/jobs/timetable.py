@@ -21,6 +21,5 @@ class Job:
 
 TIMETABLE = (
     Job("sweep", timedelta(seconds=1), tasks.sweep_due),
-    Job("heartbeat", timedelta(seconds=10), tasks.beat),
     Job("outbox", timedelta(seconds=5), tasks.send_mail),
 )

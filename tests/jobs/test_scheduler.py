@@ -13,7 +13,7 @@ from sqlalchemy import select
 from labbook.extensions import db
 from labbook.jobs import EXTENSION, tasks, timetable
 from labbook.models import Reservation, SchedulerHeartbeat
-from labbook.services import reservations
+from labbook.services import health, reservations
 from labbook.services.commands import RequestReservation, Wanted
 from tests.cast import Cast
 
@@ -52,6 +52,23 @@ def test_the_scheduler_opens_a_window_when_it_is_due_and_ends_cleanly(app: Flask
         scheduler.stop()
     db.session.rollback()
     assert db.session.scalars(select(SchedulerHeartbeat)).all() == []
+
+
+def test_a_sweep_that_fails_gives_no_sign_of_life(
+    app: Flask, app_cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(session: object, *, now: datetime) -> dict[str, int]:
+        raise RuntimeError("broken")
+
+    now = datetime.now(UTC)
+    work = tasks.Work(db.session(), app.config["SETTINGS"], "one", now, now)
+    with monkeypatch.context() as patch:
+        patch.setattr("labbook.services.sweep.sweep", failing)
+        with pytest.raises(RuntimeError):
+            tasks.sweep_due(work)
+    assert health.examine(db.session(), now=now).scheduler_silent(now)
+    tasks.sweep_due(work)
+    assert not health.examine(db.session(), now=now).scheduler_silent(now)
 
 
 def test_a_job_that_fails_is_logged_and_runs_again(
