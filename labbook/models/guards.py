@@ -204,6 +204,9 @@ _SQLITE_TRIGGERS = {
         END""",
     "history_frozen": f"BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, '{APPEND_ONLY}'); END",
     "history_kept": f"BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, '{APPEND_ONLY}'); END",
+    # INSERT OR REPLACE deletes what it replaces without firing the trigger above.
+    "history_added": f"""BEFORE INSERT ON history WHEN EXISTS (SELECT 1 FROM history WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, '{APPEND_ONLY}'); END""",
 }
 
 
