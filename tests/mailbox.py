@@ -17,14 +17,15 @@ from tests.live import free_port
 class Mailbox:
     """``refuse`` maps a recipient to the answer it gets instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.messages: list[EmailMessage] = []
         self.refuse: dict[str, str] = {}
         self.port = free_port()
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"smtp://{self.host}:{self.port}"
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
@@ -41,7 +42,7 @@ class Mailbox:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Mailbox]:
-        controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        controller = Controller(self, hostname=self.host, port=self.port)
         controller.start()
         try:
             yield self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import smtplib
 import ssl
@@ -100,8 +101,18 @@ class Smtp:
         if not secure and made.has_extn("starttls"):
             made.starttls(context=ssl.create_default_context())
             made.ehlo()
+            secure = True
+        if self.url.username and not (secure or _is_this_machine(self.url.hostname or "localhost")):
+            raise smtplib.SMTPNotSupportedError("no STARTTLS: the password would be sent in clear")
         if self.url.username:
             made.login(unquote(self.url.username), unquote(self.url.password or ""))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _refusal(what: str, code: int) -> Exception:

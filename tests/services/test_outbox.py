@@ -55,6 +55,15 @@ def test_a_request_reaches_every_manager_by_mail(session: Session, cast: Cast, m
     assert all(m.sent_at == NOW and m.due_at is None for m in states(session))
 
 
+def test_a_password_never_travels_in_clear(session: Session, cast: Cast) -> None:
+    book(session, cast.anna, "chamber")
+    mailbox = Mailbox("0.0.0.0")
+    with mailbox.open():
+        assert send(session, mailbox.url.replace("//", "//me:secret@")) == {"postponed": 1}
+    assert mailbox.messages == []
+    assert "in clear" in str(states(session)[0].error)
+
+
 def test_what_was_sent_is_not_sent_again(session: Session, cast: Cast, mailbox: Mailbox) -> None:
     book(session, cast.anna, "chamber")
     send(session, mailbox.url)
