@@ -13,6 +13,9 @@ from flask import Flask, Response, g, has_request_context, request
 
 _SECRETS = re.compile(r"(/feeds/|/invitation/|/reset/|/kiosk-key/)[^/?\s.]+")
 
+_ROW = re.compile(r"^DETAIL: .*\n?", re.MULTILINE)
+"""PostgreSQL adds the whole row that it refused."""
+
 
 def masked(path: str) -> str:
     """A path whose secret part, if it has one, is hidden."""
@@ -26,7 +29,8 @@ class _WithRequest(logging.Filter):
         record.request_id = getattr(g, "request_id", "-") if has_request_context() else "-"
         said = record.getMessage()
         if record.exc_info:
-            said = f"{said}\n{''.join(traceback.format_exception(*record.exc_info))}"
+            trace = "".join(traceback.format_exception(*record.exc_info))
+            said = f"{said}\n{_ROW.sub('', trace)}"
         record.msg = masked(said).rstrip().replace("\r", "\\r").replace("\n", "\\n")
         record.args, record.exc_info, record.exc_text = (), None, None
         return True

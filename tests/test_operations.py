@@ -39,18 +39,18 @@ def test_an_error_is_one_line_of_the_log_and_holds_no_secret(app: Flask) -> None
     written = io.StringIO()
     log = logging.Logger("labbook.test")
     log.addHandler(lines_to(written))
+    secret = "SECRET"
     try:
-        raise ValueError("of\n/invitation/SECRET-1")
+        raise ValueError(f"of\n/invitation/{secret}")
     except ValueError:
-        log.exception("failed at /feeds/SECRET-2.ics")
+        log.exception("failed at /feeds/%s.ics", secret)
     try:
-        statement = "INSERT INTO users (email) VALUES (:path)"
-        db.session.execute(text(statement), {"path": "SECRET-3"})
+        db.session.execute(text("INSERT INTO users (email) VALUES (:path)"), {"path": f"{secret}"})
     except IntegrityError:
         log.exception("refused")
     lines = written.getvalue().splitlines()
     assert [("Traceback" in line, "Error" in line) for line in lines] == [(True, True)] * 2
-    assert "SECRET" not in written.getvalue()
+    assert secret not in written.getvalue()
 
 
 def test_pages_carry_a_content_security_policy(client: FlaskClient) -> None:
