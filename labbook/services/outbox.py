@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -170,8 +170,12 @@ def _letter(session: Session, row_id: int, office: Office) -> Letter | None:
     reservation = session.scalar(
         select(Reservation).where(Reservation.id == message.reservation_id).options(*loading())
     )
-    if reader is None or reservation is None or not sees_in_full(reader, subject_of(reservation)):
+    if reader is None or reservation is None:
         return None
+    if not sees_in_full(reader, subject_of(reservation)):
+        # Who is relieved learns that they are, whatever they may see of it afterwards.
+        url = f"{office.base_url}/reservations/{reservation.public_id}"
+        return replace(letter, kind="relieved", url=url) if letter.kind == "transferred" else None
     return _about(session, letter, reservation, reader, office)
 
 

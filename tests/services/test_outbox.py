@@ -140,6 +140,19 @@ def test_a_mail_shows_nothing_to_who_lost_sight_of_it(session: Session, cast: Ca
     assert mailbox.messages == []
 
 
+def test_who_is_relieved_is_told_and_shown_nothing_that_is_no_longer_theirs(
+    session: Session, cast: Cast, mailbox: Mailbox
+) -> None:
+    view = book(session, cast.anna, "scope", notes="A secret inverter")
+    handed_over = Decide(view.id, to=cast.carla.email, reason="Sold to Beta")
+    decisions.transfer(session, handed_over, actor=cast.mia, now=NOW)
+    send(session, mailbox.url)
+    (told,) = [m for m in mailbox.messages if m["To"].addresses[0].addr_spec == cast.anna.email]
+    assert told["Subject"] == "You no longer hold a reservation"
+    assert view.id in text_of(told)
+    assert not any(word in str(told) for word in ("A test", "secret", "Beta", "Carla", "Scope"))
+
+
 def test_who_was_deactivated_gets_no_mail(session: Session, cast: Cast, mailbox: Mailbox) -> None:
     book(session, cast.anna, "chamber")
     transaction.write(
