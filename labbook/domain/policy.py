@@ -77,8 +77,8 @@ class Facts:
     """What is asked for, of what, by whom.
 
     ``use`` is the time of use, ``occupied`` includes set-up and tear-down. ``free_of_grid``: a manager, or
-    "use now". ``enter_past``: a manager enters what happened. ``qualified``: kind -> last valid day (None:
-    for good) of whoever will operate.
+    "use now". ``free_of_lead``: what a manager proposed. ``enter_past``: a manager enters what happened.
+    ``qualified``: kind -> last valid day (None: for good) of whoever will operate.
     """
 
     now: datetime
@@ -90,6 +90,7 @@ class Facts:
     qualified: Mapping[str, date | None] = field(default_factory=dict)
     budgets: Sequence[BudgetFacts] = ()
     free_of_grid: bool = False
+    free_of_lead: bool = False
     enter_past: bool = False
     is_block: bool = False
     ambient_clashes: Collection[str] = ()
@@ -131,7 +132,7 @@ def not_in_the_past(facts: Facts) -> Iterator[Problem]:
 
 
 def lead_time(facts: Facts) -> Iterator[Problem]:
-    if facts.enter_past or facts.use.start < facts.now:
+    if facts.enter_past or facts.free_of_lead or facts.use.start < facts.now:
         return
     for piece in facts.pieces:
         if facts.use.start - facts.now < piece.policy.lead:

@@ -158,7 +158,7 @@ def accept(session: Session, reservation: Reservation, *, actor: Viewer, now: da
         equipment=tuple(Wanted(p["slug"], p["places"]) for p in waiting.pieces),
     )
     wished = _wished(session, reservation, wish, [])
-    checked = _check(session, reservation, wished, wish, [], actor, now, set_aside=waiting.overridden)
+    checked = _check(session, reservation, wished, wish, [], actor, now, accepting=waiting)
     was, kind = reservation.status, waiting.kind
     waiting.state, waiting.decided_at, waiting.decided_by_id = "accepted", now, actor.id
     if was == Status.REQUESTED and kind == "proposal":
@@ -330,6 +330,13 @@ def _wished(
     return _Wished(Plan(pieces, Interval(start, end), recipe), wanted)
 
 
+def _keeps_start(reservation: Reservation, wished: _Wished, accepting: Change | None) -> bool:
+    """A start that stays may have passed; so may one that a manager proposed when it had."""
+    start = wished.plan.use.start
+    proposed_past = accepting is not None and accepting.kind == "proposal" and start < accepting.created_at
+    return start == reservation.starts_at or proposed_past
+
+
 def _check(
     session: Session,
     reservation: Reservation,
@@ -339,7 +346,7 @@ def _check(
     actor: Viewer,
     now: datetime,
     *,
-    set_aside: list[str] | None = None,
+    accepting: Change | None = None,
 ) -> Checked:
     checked = check_plan(
         session,
@@ -353,10 +360,15 @@ def _check(
             is_block=reservation.kind == "block",
             use_now=False,
             reservation_id=reservation.id,
-            keep_start=wished.plan.use.start == reservation.starts_at,
+            keep_start=_keeps_start(reservation, wished, accepting),
+            proposed=accepting is not None and accepting.kind == "proposal",
         ),
     )
-    overridden = checked.overridden | frozenset(reservation.overridden) | frozenset(set_aside or ())
+    overridden = (
+        checked.overridden
+        | frozenset(reservation.overridden)
+        | frozenset(accepting.overridden if accepting else ())
+    )
     if wish.override and checked.may_override and not wish.reason.strip():
         problems = [*problems, Problem("reason_missing", "reason")]
     refuse_if_any([*problems, *checked.problems], checked.placing.conflicts, overridden)

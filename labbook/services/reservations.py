@@ -192,7 +192,10 @@ def pieces_problems(
 
 @dataclass(frozen=True)
 class Asking:
-    """In whose name and how freely a plan is checked. ``reservation_id``: whose own rows do not count."""
+    """In whose name and how freely a plan is checked. ``reservation_id``: whose own rows do not count.
+
+    ``proposed``: a manager chose the time, so that grid and lead time do not count for whoever accepts it.
+    """
 
     actor: Viewer
     holder_id: int
@@ -203,6 +206,7 @@ class Asking:
     use_now: bool = False
     reservation_id: int | None = None
     keep_start: bool = False
+    proposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,7 +238,8 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
             organisation=asking.organisation,
             qualified=facts.qualifications_of(session, asking.holder_id, plan),
             budgets=facts.budgets(session, plan, spans, utilities, apart_from=own),
-            free_of_grid=manages or asking.use_now or asking.is_block,
+            free_of_grid=manages or asking.use_now or asking.is_block or asking.proposed,
+            free_of_lead=asking.proposed,
             enter_past=manages or asking.keep_start,
             is_block=asking.is_block,
             ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),

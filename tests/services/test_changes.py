@@ -5,11 +5,19 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import Refused
-from labbook.models import Allocation, Draw, Environment, EnvironmentVersion, OutboxMessage, Reservation
+from labbook.models import (
+    Allocation,
+    Draw,
+    Environment,
+    EnvironmentVersion,
+    Equipment,
+    OutboxMessage,
+    Reservation,
+)
 from labbook.services import changes, decisions, reservations, verify
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView
@@ -224,3 +232,34 @@ def test_naming_the_same_pieces_again_is_no_change_of_what_is_in_use(session: Se
     with pytest.raises(Refused) as refused:
         move(session, booked.id, cast.anna, now=now, equipment=(*same, Wanted("scope")))
     assert codes(refused) == {"already_begun"}
+
+
+def edit_equipment(session: Session, slug: str, **values: Any) -> None:
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(update(Equipment).where(Equipment.slug == slug).values(**values))
+    session.commit()
+
+
+def propose(session: Session, public_id: str, actor: Any, **wished: Any) -> ReservationView:
+    return changes.propose(
+        session, public_id, ChangeReservation(**wished), revision=None, actor=actor, now=NOW
+    )
+
+
+def test_what_a_manager_was_free_of_when_proposing_does_not_count_when_the_holder_accepts(
+    session: Session, cast: Cast
+) -> None:
+    booked = book(session, cast.anna, "chamber", start="2026-03-26 10:00", end="2026-03-26 12:00")
+    edit_equipment(session, "chamber", slot_lead=86_400, slot_shortest=3_600)
+    propose(session, booked.id, cast.mia, start=at("2026-03-23 13:07"), end=at("2026-03-23 13:37"))
+    accepted = decisions.approve(session, Decide(booked.id), actor=cast.anna, now=NOW)
+    assert (accepted.status, accepted.start) == ("approved", at("2026-03-23 13:07"))
+
+
+def test_a_proposal_whose_time_has_passed_is_not_accepted_into_the_past(session: Session, cast: Cast) -> None:
+    booked = book(session, cast.anna, "chamber", start="2026-03-26 10:00", end="2026-03-26 12:00")
+    propose(session, booked.id, cast.mia, start=at("2026-03-23 13:07"), end=at("2026-03-23 13:37"))
+    with pytest.raises(Refused) as refused:
+        decisions.approve(session, Decide(booked.id), actor=cast.anna, now=at("2026-03-23 13:10"))
+    assert codes(refused) == {"in_the_past"}
