@@ -287,6 +287,27 @@ def ambient(facts: Facts) -> Iterator[Problem]:
         yield Problem("other_ambient", "environment", params={"equipment": slug})
 
 
+OVERRIDABLE = frozenset(
+    {
+        "lead_time",
+        "beyond_horizon",
+        "too_short",
+        "too_long",
+        "unstaffed",
+        "organisation_until",
+        "organisation_category",
+        "qualification_missing",
+        "qualification_ends",
+    }
+)
+"""The codes that a manager may set aside for somebody else; each problem says so of itself, too."""
+
+OF_THE_HOLDER = frozenset(
+    {code for code in OVERRIDABLE if code.startswith(("organisation_", "qualification_"))}
+)
+"""Those that were set aside for a person, and not for a time."""
+
+
 RULES: Mapping[Phase, Sequence[Rule]] = {
     Phase.REQUEST: (
         in_service,
@@ -327,6 +348,11 @@ def check(facts: Facts, phase: Phase = Phase.REQUEST) -> list[Problem]:
 def blocking(problems: Sequence[Problem], overridden: Collection[str] = ()) -> list[Problem]:
     """Those that refuse: not warnings, and not set aside by somebody who may."""
     return [p for p in problems if p.weight == "blocking" and not (p.overridable and p.code in overridden)]
+
+
+def set_aside(problems: Sequence[Problem], codes: Collection[str]) -> frozenset[str]:
+    """Those of ``codes`` that stand in the way now: what never occurred is not set aside for later."""
+    return frozenset(p.code for p in problems if p.overridable and p.code in codes)
 
 
 def needs_manager(pieces: Sequence[PieceFacts]) -> bool:

@@ -29,6 +29,7 @@ from labbook.services.reservations import (
     Asking,
     Checked,
     check_plan,
+    override_problems,
     pieces_problems,
     refuse_if_any,
     when_problems,
@@ -55,7 +56,7 @@ def change(
 
     def work() -> ReservationView:
         reservation = _opened(session, public_id, EDITORS, "edit", actor, revision, wish)
-        problems = written_problems(wish.title, wish.notes, wish.reason)
+        problems = written_problems(wish.title, wish.notes, wish.reason) + override_problems(wish.override)
         _edit(session, reservation, wish, problems, actor, now)
         if not wish.is_material:
             refuse_if_any(problems, ())
@@ -85,7 +86,7 @@ def propose(
 
     def work() -> ReservationView:
         reservation = _opened(session, public_id, _MANAGER, "propose", actor, revision, wish)
-        problems = written_problems(None, None, wish.reason)
+        problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
         if not wish.is_material:
             refuse_if_any([*problems, Problem("missing", "start")], ())
         wished = _wished(session, reservation, wish, problems)
@@ -127,8 +128,9 @@ def apply_now(
     action: str,
 ) -> list[Problem]:
     """Check a wish on an opened reservation and carry it out; the warnings. Part of another use case."""
-    wished = _wished(session, reservation, wish, [])
-    checked = _check(session, reservation, wished, wish, [], actor, now)
+    problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
+    wished = _wished(session, reservation, wish, problems)
+    checked = _check(session, reservation, wished, wish, problems, actor, now)
     _swap(session, reservation, wished, checked, actor, now, action, wish.reason)
     return checked.problems
 
@@ -364,11 +366,10 @@ def _check(
             proposed=accepting is not None and accepting.kind == "proposal",
         ),
     )
-    overridden = (
-        checked.overridden
-        | frozenset(reservation.overridden)
-        | frozenset(accepting.overridden if accepting else ())
-    )
+    # What a manager set aside once counts on for a manager and for giving back, not for another wish.
+    keeps = checked.may_override or _only_gives_back(reservation, wished)
+    earlier = [*(reservation.overridden if keeps else ()), *(accepting.overridden if accepting else ())]
+    overridden = checked.overridden | policy.set_aside(checked.problems, earlier)
     if wish.override and checked.may_override and not wish.reason.strip():
         problems = [*problems, Problem("reason_missing", "reason")]
     refuse_if_any([*problems, *checked.problems], checked.placing.conflicts, overridden)
@@ -381,12 +382,15 @@ def _takes_effect_at_once(session: Session, reservation: Reservation, wished: _W
         return True
     if may_decide(session, reservation, actor):
         return True
+    return _only_gives_back(reservation, wished) or not policy.needs_manager(wished.plan.facts)
+
+
+def _only_gives_back(reservation: Reservation, wished: _Wished) -> bool:
     before = {p.equipment.slug: p.places for p in reservation.pieces}
     booked = Interval(reservation.starts_at, reservation.ends_at)
-    only_less = booked.contains(wished.plan.use) and all(
+    return booked.contains(wished.plan.use) and all(
         count <= before.get(equipment.slug, 0) for equipment, count in wished.plan.pieces
     )
-    return only_less or not policy.needs_manager(wished.plan.facts)
 
 
 def _swap(
@@ -453,6 +457,7 @@ def _material(reservation: Reservation) -> dict[str, Any]:
         "start": reservation.starts_at,
         "end": reservation.ends_at,
         "equipment": sorted([p.equipment_id, p.places] for p in reservation.pieces),
+        "overridden": reservation.overridden,
     }
 
 
@@ -509,6 +514,7 @@ def _hold(
             "start": row.starts_at,
             "end": row.ends_at,
             "equipment": sorted([p["equipment_id"], p["places"]] for p in row.pieces),
+            "overridden": row.overridden,
         },
         reason=reason,
     )

@@ -21,7 +21,7 @@ from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.facts import Plan
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, view_of
-from labbook.services.reservations import refuse_if_any, written_problems
+from labbook.services.reservations import override_problems, refuse_if_any, written_problems
 from labbook.services.steps import advance
 
 CAUSES = ("user", "lab", "fault")
@@ -39,18 +39,12 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
             return view_of(session, reservation, viewer=actor)
         if not may_decide(session, reservation, actor):
             raise Forbidden(Action.APPROVE)
-        problems = written_problems(None, None, command.reason)
-        overridden = frozenset(reservation.overridden)
-        if command.override and reservation.holder_id != actor.id:
-            if not command.reason.strip():
-                problems.append(Problem("reason_missing", "reason"))
-            overridden |= frozenset(command.override)
-        problems += policy.check(_facts(session, reservation, reservation.holder_id, now), Phase.APPROVAL)
-        refuse_if_any(problems, (), overridden)
+        problems = policy.check(_facts(session, reservation, reservation.holder_id, now), Phase.APPROVAL)
+        may_override = reservation.holder_id != actor.id
+        new = _set_aside(reservation, command, problems, may_override=may_override)
         changes.lapse(session, reservation, now)
-        reservation.overridden = sorted(overridden)
         reservation.approved_at, reservation.approved_by_id = now, actor.id
-        advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason, new=new)
         _post(
             session, "approved", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
         )
@@ -120,7 +114,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
 
     def work() -> ReservationView:
         reservation = _opened(session, command, Action.CHECK_IN, actor, takes=())
-        problems = written_problems(None, None, command.reason)
+        problems = []
         if now < reservation.occupied_from:
             problems.append(Problem("too_early", params={"earliest": reservation.occupied_from}))
         if now >= reservation.occupied_until:
@@ -128,18 +122,14 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         # Asked of whoever operates: staff who check somebody in do it for the holder.
         participants = {p.user_id for p in reservation.participants}
         operator = actor.id if actor.id in participants else reservation.holder_id
-        overridden = frozenset(reservation.overridden)
-        if command.override and actor.manages(reservation.facility_id) and operator != actor.id:
-            if not command.reason.strip():
-                problems.append(Problem("reason_missing", "reason"))
-            overridden |= frozenset(command.override)
+        may_override = actor.manages(reservation.facility_id) and operator != actor.id
         step = transition(Action.CHECK_IN, Status(reservation.status))
         problems += policy.check(_facts(session, reservation, operator, now), Phase.CHECK_IN)
-        refuse_if_any(problems, (), overridden)
+        new = _set_aside(reservation, command, problems, may_override=may_override)
         if step.occupation is Occupation.RETAKE:
             _retake(session, reservation, now)
         reservation.checked_in_at = now
-        advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason)
+        advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason, new=new)
         return view_of(session, reservation, viewer=actor, problems=problems)
 
     return transaction.write(session, work)
@@ -221,7 +211,11 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         if named.holder is None:
             raise Refused([replace(problem, field="to") for problem in named.problems])
         problems = policy.check(_facts(session, reservation, named.holder.id, now), Phase.APPROVAL)
-        refuse_if_any(problems, (), frozenset(reservation.overridden))
+        overridden = frozenset(reservation.overridden)
+        if not actor.manages(reservation.facility_id):  # what was set aside for one person is not for another
+            overridden -= policy.OF_THE_HOLDER
+        refuse_if_any(problems, (), overridden)
+        reservation.overridden = sorted(overridden)
         _hand_over(session, reservation, named.holder, actor, now, command.reason)
         return view_of(session, reservation, viewer=actor, problems=problems)
 
@@ -296,6 +290,22 @@ def _opened(
         revision=command.revision,
         takes=takes,
     )
+
+
+def _set_aside(
+    reservation: Reservation, command: Decide, problems: list[Problem], *, may_override: bool
+) -> dict[str, object]:
+    """Refuse unless all that blocks is set aside, now or before; what of it is new, for the history."""
+    wrong = written_problems(None, None, command.reason) + override_problems(command.override)
+    added = frozenset[str]()
+    if command.override and may_override:
+        if not command.reason.strip():
+            wrong.append(Problem("reason_missing", "reason"))
+        added = policy.set_aside(problems, command.override)
+    overridden = added | frozenset(reservation.overridden)
+    refuse_if_any([*wrong, *problems], (), overridden)
+    reservation.overridden = sorted(overridden)
+    return {"overridden": sorted(added)} if added else {}
 
 
 def _retake(session: Session, reservation: Reservation, now: datetime) -> None:

@@ -57,6 +57,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     if repeated is not None:
         return view_of(session, repeated, viewer=actor)
     problems = written_problems(command.title, command.notes, command.reason)
+    problems += override_problems(command.override)
     problems += when_problems(command.start, command.end, command.expected_end)
     if command.activity is not None and command.activity not in ACTIVITIES:
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
@@ -166,6 +167,13 @@ def written_problems(title: str | None, notes: str | None, reason: str = "") -> 
     return problems + text_problems(reason, "reason", limit=NOTES_LIMIT, lines=True)
 
 
+def override_problems(codes: Sequence[str]) -> list[Problem]:
+    """A problem for what is no rule that anybody may set aside."""
+    if frozenset(codes) <= policy.OVERRIDABLE:
+        return []
+    return [Problem("not_one_of", "override", params={"choices": sorted(policy.OVERRIDABLE)})]
+
+
 def when_problems(start: datetime, end: datetime, expected_end: datetime | None = None) -> list[Problem]:
     problems = [
         Problem("out_of_range", name)
@@ -211,6 +219,8 @@ class Asking:
 
 @dataclass(frozen=True)
 class Checked:
+    """``overridden``: those of ``problems`` that are set aside by somebody who may."""
+
     problems: list[Problem]
     placing: facts.Placing
     draws: list[DrawSpan]
@@ -224,7 +234,6 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
     manages = asking.actor.manages(plan.facility.id)
     # Nobody sets a rule aside for themselves, not even where they are the only manager.
     may_override = manages and asking.holder_id != asking.actor.id
-    overridden = frozenset(asking.override) if may_override else frozenset()
     spans, utilities = facts.draws_of(session, plan)
     own = asking.reservation_id
     placing = facts.place(session, plan, apart_from=own, prefer=_own_places(session, own))
@@ -246,6 +255,7 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
         ),
         Phase.REQUEST,
     )
+    overridden = policy.set_aside(problems, asking.override) if may_override else frozenset[str]()
     return Checked(problems, placing, spans, overridden, may_override, enter_past=manages)
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from labbook.domain import policy
 from labbook.domain.errors import Refused
 from labbook.models import (
     Allocation,
@@ -16,6 +19,7 @@ from labbook.models import (
     EnvironmentVersion,
     Equipment,
     OutboxMessage,
+    Qualification,
     Reservation,
 )
 from labbook.services import changes, decisions, reservations, verify
@@ -263,3 +267,80 @@ def test_a_proposal_whose_time_has_passed_is_not_accepted_into_the_past(session:
     with pytest.raises(Refused) as refused:
         decisions.approve(session, Decide(booked.id), actor=cast.anna, now=at("2026-03-23 13:10"))
     assert codes(refused) == {"in_the_past"}
+
+
+def booked_at_night(session: Session, cast: Cast, *more: str) -> ReservationView:
+    """Attended equipment on a Saturday, which a manager allowed bo; whatever else they named set aside."""
+    command = wish("hipot", start="2026-03-28 10:00", end="2026-03-28 12:00", holder=cast.bo.email)
+    named = replace(command, override=("unstaffed", *more), reason="Tom is in")
+    return reservations.request(session, named, actor=cast.mia, now=NOW)
+
+
+def test_only_what_stood_in_the_way_is_set_aside(session: Session, cast: Cast) -> None:
+    booked = booked_at_night(session, cast, "too_long", "qualification_missing")
+    assert booked.overridden == ["unstaffed"]
+    assert booked.history[0].new["overridden"] == ["unstaffed"]
+
+
+def test_what_no_rule_is_called_cannot_be_set_aside(session: Session, cast: Cast) -> None:
+    for code in ("anything", "off_grid"):
+        with pytest.raises(Refused) as refused:
+            booked_at_night(session, cast, code)
+        assert [(p.code, p.field) for p in refused.value.problems] == [("not_one_of", "override")]
+    booked = book(session, cast.anna, "chamber")
+    named = Decide(booked.id, override=("anything",), reason="x")
+    with pytest.raises(Refused) as refused:
+        decisions.approve(session, named, actor=cast.mia, now=NOW)
+    assert codes(refused) == {"not_one_of"}
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.mia, override=("anything",), **TOMORROW)
+    assert codes(refused) == {"not_one_of"}
+
+
+def test_every_rule_that_says_it_may_be_set_aside_is_one_that_may_be_named() -> None:
+    source = inspect.getsource(policy)
+    said = re.findall(r'Problem\(\s*"(\w+)",[^()]*overridable=True', source)
+    assert set(said) == policy.OVERRIDABLE
+
+
+def test_what_a_manager_set_aside_does_not_count_for_another_time_of_the_holders(
+    session: Session, cast: Cast
+) -> None:
+    booked = booked_at_night(session, cast)
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.bo, start=at("2026-04-03 10:00"), end=at("2026-04-03 12:00"))
+    assert codes(refused) == {"unstaffed"}
+    shorter = move(session, booked.id, cast.bo, end=at("2026-03-28 11:00"))
+    assert shorter.overridden == ["unstaffed"]
+    by_the_manager = move(session, booked.id, cast.mia, start=at("2026-03-28 08:00"))
+    assert by_the_manager.overridden == ["unstaffed"]
+    in_hours = move(session, booked.id, cast.bo, start=at("2026-03-30 10:00"), end=at("2026-03-30 12:00"))
+    assert in_hours.overridden == []
+    last = in_hours.history[-1]
+    assert (last.old["overridden"], last.new["overridden"]) == (["unstaffed"], [])
+
+
+def test_approving_and_checking_in_say_what_they_set_aside(session: Session, cast: Cast) -> None:
+    edit_equipment(session, "hipot", approval="manager", check_in="required")
+    command = wish("hipot", start="2026-03-24 10:00", end="2026-03-24 12:00")
+    booked = reservations.request(session, command, actor=cast.bo, now=NOW)
+    edit_equipment(session, "hipot", approval="manager")
+    session.execute(delete(Qualification))
+    session.commit()
+    aside = Decide(booked.id, override=("qualification_missing", "unstaffed"), reason="Tom stands by")
+    approved = decisions.approve(session, aside, actor=cast.mia, now=NOW)
+    assert approved.overridden == ["qualification_missing"]
+    assert approved.history[-1].new["overridden"] == ["qualification_missing"]
+
+
+def test_what_was_set_aside_for_one_person_is_not_for_whom_they_hand_over_to(
+    session: Session, cast: Cast
+) -> None:
+    command = wish("hipot", holder=cast.anna.email, override=("qualification_missing",), reason="Tom is in")
+    booked = reservations.request(session, command, actor=cast.mia, now=NOW)
+    session.execute(delete(Qualification))
+    session.commit()
+    with pytest.raises(Refused) as refused:
+        decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.anna, now=NOW)
+    assert codes(refused) == {"qualification_missing"}
+    decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.mia, now=NOW)
