@@ -59,6 +59,7 @@ def change(
         problems = written_problems(wish.title, wish.notes, wish.reason) + override_problems(wish.override)
         _edit(session, reservation, wish, problems, actor, now)
         if not wish.is_material:
+            problems += when_problems(reservation.starts_at, reservation.ends_at, wish.expected_end)
             refuse_if_any(problems, ())
             return view_of(session, reservation, viewer=actor)
         wished = _wished(session, reservation, wish, problems)
@@ -67,6 +68,8 @@ def change(
             _swap(session, reservation, wished, warnings, actor, now, "move", wish.reason)
             _post_moved(session, reservation, actor, now)
         else:
+            # The end that is expected is so at once, whatever becomes of the change.
+            refuse_if_any(when_problems(reservation.starts_at, reservation.ends_at, wish.expected_end), ())
             _hold(session, reservation, wished, warnings, actor, now, "change", wish.reason)
         return view_of(session, reservation, viewer=actor, problems=warnings.problems)
 
@@ -275,15 +278,12 @@ def _edit_people(
     actor: Viewer,
     new: dict[str, Any],
 ) -> None:
-    project = reservation.project.slug if reservation.project else None
-    present = tuple(p.user.email for p in reservation.participants)
-    named = people.resolve(
+    named = people.resolve_changed(
         session,
         actor=actor,
-        facility_id=reservation.facility_id,
-        holder=reservation.holder.email,
-        participants=present if wish.participants is None else wish.participants,
-        project=project if wish.project is None else wish.project,
+        reservation=reservation,
+        participants=wish.participants,
+        project=wish.project,
     )
     problems += named.problems
     if named.problems:
@@ -309,7 +309,7 @@ def _wished(
         refuse_if_any(problems, ())
         raise WrongStatus("move", reservation.status)
     start, end = wish.start or reservation.starts_at, wish.end or reservation.ends_at
-    problems += when_problems(start, end)
+    problems += when_problems(start, end, wish.expected_end)
     present = tuple(Wanted(p.equipment.slug, p.places) for p in reservation.pieces)
     wanted = present if wish.equipment is None else wish.equipment
     counts = environments.counted(wanted)

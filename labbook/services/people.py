@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem
 from labbook.domain.visibility import scope_of
-from labbook.models import Project, ProjectMember, User
+from labbook.models import Project, ProjectMember, Reservation, User
 from labbook.services.known_projects import known
 
 _ACTIVE = (
@@ -65,6 +65,35 @@ def resolve(
         the_project,
         problems,
     )
+
+
+def resolve_changed(
+    session: Session,
+    *,
+    actor: Viewer,
+    reservation: Reservation,
+    participants: Iterable[str] | None,
+    project: str | None,
+) -> Party:
+    """Whom and what a change of a reservation newly names; who stays on it is not asked for again.
+
+    None leaves participants or project as they are. With another project those who stay must still be able
+    to see the reservation.
+    """
+    problems: list[Problem] = []
+    the_project = reservation.project
+    if project is not None and project != (the_project.slug if the_project else ""):
+        the_project = _project(session, project, actor, reservation.holder, problems)
+    present = {p.user.email: p.user for p in reservation.participants}
+    named = set(present) if participants is None else {email.strip().lower() for email in participants}
+    users = {user.email: user for user in session.scalars(_ACTIVE, {"emails": sorted(named - set(present))})}
+    if the_project is not reservation.project:
+        found = _participants(session, named, users | present, reservation.holder, the_project, problems)
+    else:
+        added = named - set(present)
+        found = [user for email, user in present.items() if email in named]
+        found += _participants(session, added, users, reservation.holder, the_project, problems)
+    return Party(reservation.holder, found, the_project, problems)
 
 
 def _project(

@@ -19,8 +19,10 @@ from labbook.models import (
     EnvironmentVersion,
     Equipment,
     OutboxMessage,
+    Project,
     Qualification,
     Reservation,
+    User,
 )
 from labbook.services import changes, decisions, reservations, verify
 from labbook.services.commands import ChangeReservation, Decide, Wanted
@@ -344,3 +346,42 @@ def test_what_was_set_aside_for_one_person_is_not_for_whom_they_hand_over_to(
         decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.anna, now=NOW)
     assert codes(refused) == {"qualification_missing"}
     decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.mia, now=NOW)
+
+
+@pytest.mark.parametrize("more", [{}, {"end": at("2026-03-24 13:00")}])
+def test_an_expected_end_lies_within_the_time_of_use(
+    session: Session, cast: Cast, more: dict[str, Any]
+) -> None:
+    booked = book(session, cast.anna, "scope")
+    for wrong in (at("2026-12-24 12:00"), at("2026-03-24 10:00")):
+        with pytest.raises(Refused) as refused:
+            move(session, booked.id, cast.anna, expected_end=wrong, **more)
+        assert codes(refused) == {"expected_end_outside"}
+    right = move(session, booked.id, cast.anna, expected_end=at("2026-03-24 11:30"), **more)
+    assert right.expected_end == at("2026-03-24 11:30")
+
+
+def test_an_expected_end_after_an_end_that_is_not_yet_agreed_is_refused(session: Session, cast: Cast) -> None:
+    booked = book(session, cast.anna, "chamber")
+    decisions.approve(session, Decide(booked.id), actor=cast.mia, now=NOW)
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.anna, end=at("2026-03-24 15:00"), expected_end=at("2026-03-24 14:00"))
+    assert codes(refused) == {"expected_end_outside"}
+
+
+def test_somebody_who_has_left_does_not_block_what_others_change(session: Session, cast: Cast) -> None:
+    booked = book(session, cast.anna, "scope", participants=(cast.bo.email,), project="joint")
+    session.execute(update(User).values(active=False).where(User.email.in_([cast.anna.email, cast.bo.email])))
+    session.execute(update(Project).values(active=False))
+    session.commit()
+    both = (cast.bo.email, cast.dorte.email)
+    assert len(move(session, booked.id, cast.mia, participants=both).participants) == 2
+    assert move(session, booked.id, cast.mia, title="Other", project="joint").project == "joint"
+    with pytest.raises(Refused) as refused:  # dorte sees it through the project only
+        move(session, booked.id, cast.mia, project="")
+    assert codes(refused) == {"unknown_participant"}
+    alone = move(session, booked.id, cast.mia, project="", participants=(cast.bo.email,))
+    assert (alone.project, len(alone.participants)) == (None, 1)
+    with pytest.raises(Refused) as refused:
+        move(session, booked.id, cast.mia, participants=(cast.anna.email,))
+    assert codes(refused) == {"unknown_participant"}
