@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from flask import Blueprint, g, request
 from flask_login import current_user
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden
 from labbook.extensions import csrf, db
-from labbook.services import calendar, transaction, viewers
+from labbook.services import calendar, reservation_views, transaction, viewers
 from labbook.services.viewers import Caller
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -60,13 +61,20 @@ def _identify() -> None:
     if "Authorization" in request.headers:
         g.api_viewer, g.api_changes = _by_token(request.headers["Authorization"])
         if g.api_viewer.scope == "read" and request.method not in READING:
-            raise Forbidden("write")
+            _refuse_writing()
         return
     if not current_user.is_authenticated:
         raise Unauthenticated
     g.api_viewer = current_user.viewer
     if request.method not in READING:
         csrf.protect()
+
+
+def _refuse_writing() -> NoReturn:
+    """403 says that there is something: so what isn't there, or isn't theirs to know of, is 404 before."""
+    if request.view_args and (public_id := request.view_args.get("public_id")) is not None:
+        reservation_views.find(database(), public_id, viewer=viewer())
+    raise Forbidden("write")
 
 
 def _by_token(header: str) -> Caller:
