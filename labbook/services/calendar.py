@@ -242,10 +242,10 @@ def _pieces(connection: Connection, window: Window) -> dict[int, _Item]:
         Problem("unknown_equipment", "equipment", params={"equipment": slug})
         for slug in sorted(set(window.equipment) - {item.slug for item in found.values()})
     ]
-    if not found and window.facility is not None and not window.equipment:
+    if not found and window.facility is not None:
         known = connection.scalar(select(_facility.c.id).where(_facility.c.slug == window.facility))
         if known is None:
-            problems.append(Problem("unknown_facility", "facility", params={"facility": window.facility}))
+            problems = [Problem("unknown_facility", "facility", params={"facility": window.facility})]
     if problems:
         raise Refused(problems)
     return found

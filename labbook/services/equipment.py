@@ -223,10 +223,7 @@ def search_equipment(session: Session, sought: Sought) -> list[EquipmentView]:
     if not sought.retired:
         query = query.where(Equipment.state != "retired")
     if sought.facility is not None:
-        facility_id = session.scalar(select(Facility.id).where(Facility.slug == sought.facility))
-        if facility_id is None:
-            raise Refused([Problem("unknown_facility", "facility", params={"facility": sought.facility})])
-        query = query.where(Equipment.facility_id == facility_id)
+        query = query.where(Equipment.facility_id == _facility_id(session, sought.facility))
     if sought.category is not None:
         query = query.where(Equipment.category == sought.category)
     rows = [
@@ -330,10 +327,18 @@ def _equipment(row: Equipment) -> EquipmentView:
 # --- environments -------------------------------------------------------------------------------------
 
 
+def _facility_id(session: Session, slug: str) -> int:
+    found = session.scalar(select(Facility.id).where(Facility.slug == slug))
+    if found is None:
+        raise Refused([Problem("unknown_facility", "facility", params={"facility": slug})])
+    return found
+
+
 def list_environments(session: Session, *, facility: str | None = None) -> list[EnvironmentView]:
+    """Raises ``Refused`` for a facility that does not exist."""
     query = _ENVIRONMENTS
     if facility is not None:
-        query = query.where(Environment.facility.has(Facility.slug == facility))
+        query = query.where(Environment.facility_id == _facility_id(session, facility))
     return _environments(session, query)
 
 

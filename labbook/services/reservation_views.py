@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, bindparam, cast, func, literal, or_, select, true, tuple_
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from labbook.domain.access import Viewer, parties
-from labbook.domain.errors import NotFound, Problem
+from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.reservation import TRANSITIONS, Party, Status
 from labbook.domain.visibility import Scope, Subject, scope_of, sees_in_full
 from labbook.models import (
@@ -391,11 +391,28 @@ def _says(text: str) -> ColumnElement[bool]:
     )
 
 
+def _unknown(session: Session, wanted: Search) -> list[Problem]:
+    filters: tuple[tuple[str, InstrumentedAttribute[str], Sequence[str | None]], ...] = (
+        ("facility", Facility.slug, [wanted.facility]),
+        ("equipment", Equipment.slug, wanted.equipment),
+        ("environment", Environment.slug, [wanted.environment]),
+    )
+    found = []
+    for name, column, given in filters:
+        slugs = {slug for slug in given if slug is not None}
+        known = set(session.scalars(select(column).where(column.in_(slugs)))) if slugs else set()
+        found += [Problem(f"unknown_{name}", name, params={name: slug}) for slug in sorted(slugs - known)]
+    return found
+
+
 def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
     """A page of what the viewer sees in full, by start; at most ``limit`` of them.
 
+    Raises ``Refused`` for a facility, equipment or an environment that there isn't.
     The cursor is the last row's start and public id: what is added meanwhile neither repeats nor hides a row.
     """
+    if unknown := _unknown(session, wanted):
+        raise Refused(unknown)
     order = (Reservation.starts_at, Reservation.public_id)
     query = select(Reservation).where(in_scope(scope_of(viewer))).options(*loading())
     if wanted.start is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
 from labbook.domain.access import Viewer
 from labbook.extensions import db
 from labbook.services import tokens
-from tests.api.asking import Script, codes, wish
+from tests.api.asking import START, Script, codes, wish
 from tests.cast import NOW, Cast
 from tests.signing import client_of, form_token
 
@@ -57,6 +59,30 @@ def test_a_token_that_reads_only_writes_nothing(app: Flask, app_cast: Cast) -> N
     assert script.book().status_code == 403
 
 
+def test_a_token_that_only_reads_is_not_told_of_what_it_may_not_see(app: Flask, app_cast: Cast) -> None:
+    made = Script(app, app_cast.anna).book("chamber").json["id"]
+    stranger, colleague = (Script(app, who, scope="read") for who in (app_cast.carla, app_cast.bo))
+    for one, status in (("0" * 12, 404), (made, 404)):
+        assert stranger.ask("POST", f"/reservations/{one}/cancel", {}).status_code == status
+    assert colleague.ask("POST", f"/reservations/{made}/cancel", {}).status_code == 403
+    assert colleague.ask("PATCH", f"/reservations/{'0' * 12}", {}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/reservations", "/calendar", "/equipment", "/environments"])
+@pytest.mark.parametrize("name", ["facility", "equipment", "environment"])
+def test_what_is_filtered_by_and_does_not_exist_is_named(
+    app: Flask, app_cast: Cast, path: str, name: str
+) -> None:
+    window = {} if path in ("/equipment", "/environments") else {"from": START, "to": START + timedelta(1)}
+    query = {key: at.isoformat() for key, at in window.items()} | {name: "nope"}
+    beside = {"equipment": "scope"} if path == "/calendar" and name == "facility" else {}
+    answer = Script(app, app_cast.anna).get(path, **query, **beside)
+    assert answer.status_code == 422
+    (problem,) = answer.json["problems"]
+    assert problem["field"] == name
+    assert problem["code"] in (f"unknown_{name}", "unknown_field")
+
+
 def test_a_browsers_session_reads_and_writes_only_with_its_token(app: Flask, app_cast: Cast) -> None:
     client = client_of(app, app_cast.anna)
     assert client.get("/api/v1/me").json["email"] == app_cast.anna.email
@@ -74,8 +100,10 @@ def test_unknown_addresses_and_methods_are_problems_too(app: Flask, app_cast: Ca
     assert set(wrong.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
-def test_messages_are_in_the_askers_language_and_codes_are_not(app: Flask, app_cast: Cast) -> None:
-    assert codes(Script(app, app_cast.anna).book(title="")) == {"missing"}
+def test_a_problem_is_a_code_for_a_script_and_a_sentence_for_a_person(app: Flask, app_cast: Cast) -> None:
+    refused = Script(app, app_cast.anna).book(title="")
+    assert codes(refused) == {"missing"}
+    assert [problem["message"] for problem in refused.json["problems"]] == ["This is needed."]
 
 
 @pytest.mark.parametrize(
