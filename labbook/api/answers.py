@@ -75,17 +75,13 @@ def _change(change: ChangeView) -> Mapping[str, Any]:
     }
 
 
-_TOLD = ("status", "start", "end", "expected_end", "cause", "project", "due", "change", "title", "notes")
-"""Fields of a history entry that mean something outside; the rest are numbers of ours."""
-
-
 def _entry(entry: HistoryView, view: ReservationView) -> Mapping[str, Any]:
     return {
         "at": entry.at,
         "actor": entry.actor,
         "rule": entry.rule,
         "action": entry.action,
-        "old": {name: value for name, value in entry.old.items() if name in _TOLD},
-        "new": {name: value for name, value in entry.new.items() if name in _TOLD},
+        "old": entry.old,
+        "new": entry.new,
         "reason": entry.reason,
     }

@@ -250,24 +250,27 @@ def _edit(
     actor: Viewer,
     now: datetime,
 ) -> None:
-    """Words, project and people: not material, so at once. Free text is not copied into the history."""
+    """Words, project and people: not material, so at once."""
     old: dict[str, Any] = {}
     new: dict[str, Any] = {}
     if wish.title is not None and wish.title.strip() != reservation.title:
+        old["title"], new["title"] = reservation.title, wish.title.strip()
         reservation.title = wish.title.strip()
-        new["title"] = True
     if wish.notes is not None and wish.notes != reservation.notes:
+        old["notes"], new["notes"] = reservation.notes, wish.notes
         reservation.notes = wish.notes
-        new["notes"] = True
     if wish.expected_end is not None and wish.expected_end != reservation.expected_end:
         old["expected_end"], new["expected_end"] = reservation.expected_end, wish.expected_end
         reservation.expected_end = wish.expected_end
     if wish.project is not None or wish.participants is not None:
-        _edit_people(session, reservation, wish, problems, actor, new)
+        _edit_people(session, reservation, wish, problems, actor, old, new)
     if new and not problems:
         changed(reservation, now)
         session.flush()
-        journal.record(session, reservation, "edit", actor=actor, now=now, old=old, new=new)
+        for side in (old, new):
+            side |= {name: journal.kept(session, side[name]) for name in journal.TEXTS if name in side}
+        why = "" if wish.is_material else wish.reason  # said once, with what is material
+        journal.record(session, reservation, "edit", actor=actor, now=now, old=old, new=new, reason=why)
 
 
 def _edit_people(
@@ -276,6 +279,7 @@ def _edit_people(
     wish: ChangeReservation,
     problems: list[Problem],
     actor: Viewer,
+    old: dict[str, Any],
     new: dict[str, Any],
 ) -> None:
     named = people.resolve_changed(
@@ -288,17 +292,18 @@ def _edit_people(
     problems += named.problems
     if named.problems:
         return
-    if wish.project is not None:
+    if named.project is not reservation.project:
+        old["project"] = reservation.project.slug if reservation.project else None
+        new["project"] = named.project.slug if named.project else None
         reservation.project = named.project
         reservation.activity = named.project.activity if named.project else reservation.activity
-        new["project"] = wish.project
-    if wish.participants is not None:
-        wanted = {user.id for user in named.participants}
+    before, wanted = ({p.user_id for p in reservation.participants}, {user.id for user in named.participants})
+    if wanted != before:
+        old["participants"], new["participants"] = sorted(before), sorted(wanted)
         for row in [p for p in reservation.participants if p.user_id not in wanted]:
             reservation.participants.remove(row)
-        kept = {p.user_id for p in reservation.participants}
-        reservation.participants += [Participant(user_id=i) for i in sorted(wanted - kept)]
-        new["participants"] = sorted(wanted)
+        added = [user for user in named.participants if user.id not in before]
+        reservation.participants += [Participant(user=user) for user in added]
 
 
 def _wished(

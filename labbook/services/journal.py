@@ -18,6 +18,18 @@ SECRET_KINDS = frozenset({"invitation", "password_reset"})
 """Messages whose payload is a secret: whoever sends or gives up one empties it in the same transaction."""
 
 
+TEXTS = ("title", "notes")
+"""Fields whose values in ``old`` and ``new`` are the numbers of remarks."""
+
+
+def kept(session: Session, text: str) -> int:
+    """A text beside the history, where erasure can reach it; its number is what an entry keeps."""
+    remark = Remark(text=text)
+    session.add(remark)
+    session.flush()
+    return remark.id
+
+
 def record(
     session: Session,
     reservation: Reservation,
@@ -32,12 +44,8 @@ def record(
 ) -> HistoryEntry:
     """Append one entry and mark the facility's calendars as changed.
 
-    ``old`` and ``new`` hold changed fields only, never free text: that goes into ``reason``.
+    ``old`` and ``new`` hold changed fields only, never free text: that goes into ``reason`` or is ``kept``.
     """
-    remark = Remark(text=reason) if reason else None
-    if remark is not None:
-        session.add(remark)
-        session.flush()
     entry = HistoryEntry(
         reservation_id=reservation.id,
         at=now,
@@ -46,7 +54,7 @@ def record(
         action=action,
         old=_plain(old or {}),
         new=_plain(new or {}),
-        remark_id=remark.id if remark else None,
+        remark_id=kept(session, reason) if reason else None,
     )
     session.add(entry)
     transaction.touch(session, reservation.facility_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,9 +25,11 @@ from labbook.models import (
     Message,
     Participant,
     Piece,
+    Remark,
     Reservation,
     User,
 )
+from labbook.services import journal
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def view_of(
         reservation,
         viewer=viewer,
         problems=problems,
-        history=history_views(session.scalars(_HISTORY, asked)),
+        history=history_views(session.scalars(_HISTORY, asked).all(), reservation, session),
         messages=[
             MessageView(
                 at=message.at,
@@ -213,19 +215,72 @@ _THREAD = (
 )
 
 
-def history_views(entries: Iterable[HistoryEntry]) -> list[HistoryView]:
+def history_views(
+    entries: Sequence[HistoryEntry], reservation: Reservation, session: Session | None = None
+) -> list[HistoryView]:
+    """The entries with the names of what they keep numbers of.
+
+    Without ``session`` nothing is looked up that the loaded reservation does not say.
+    """
+    sides = [side for entry in entries for side in (entry.old, entry.new)]
+    names = _names_in(sides, reservation, session)
     return [
         HistoryView(
             at=entry.at,
             actor=entry.actor.name if entry.actor else None,
             rule=entry.rule,
             action=entry.action,
-            old=entry.old,
-            new=entry.new,
+            old=names.named(entry.old),
+            new=names.named(entry.new),
             reason=entry.remark.text if entry.remark else "",
         )
         for entry in entries
     ]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """By number: slugs of equipment, e-mail addresses of people, and texts that erasure can empty."""
+
+    equipment: Mapping[int, str]
+    people: Mapping[int, str]
+    texts: Mapping[int, str]
+
+    def named(self, side: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: self._named(name, value) for name, value in side.items()}
+
+    def _named(self, name: str, value: Any) -> Any:
+        if name == "equipment":
+            return [{"slug": self.equipment.get(row, ""), "places": places} for row, places in value]
+        if name == "participants":
+            return sorted(self.people[row] for row in value if row in self.people)
+        if name == "holder":
+            return self.people.get(value, "")
+        if name in journal.TEXTS and type(value) is int:
+            return self.texts.get(value, "")
+        return value
+
+
+def _names_in(
+    sides: Sequence[Mapping[str, Any]], reservation: Reservation, session: Session | None
+) -> _Names:
+    equipment = {p.equipment_id: p.equipment.slug for p in reservation.pieces}
+    on_it = (reservation.holder, reservation.requested_by, *(p.user for p in reservation.participants))
+    people = {user.id: user.email for user in on_it}
+    texts: dict[int, str] = {}
+    if session is not None:
+        pieces = {row for side in sides for row, _ in side.get("equipment", ())}
+        named = {row for side in sides for row in (*side.get("participants", ()), side.get("holder"))}
+        written = {side[name] for side in sides for name in journal.TEXTS if type(side.get(name)) is int}
+        for known, missing, columns in (
+            (equipment, pieces - set(equipment), (Equipment.id, Equipment.slug)),
+            (people, named - set(people) - {None}, (User.id, User.email)),
+            (texts, written, (Remark.id, Remark.text)),
+        ):
+            if missing:
+                found = session.execute(select(*columns).where(columns[0].in_(sorted(missing))))
+                known.update((row[0], row[1]) for row in found)
+    return _Names(equipment, people, texts)
 
 
 def summary_of(

@@ -121,7 +121,11 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     session.flush()
     # All there is to tell of it has just been written: there is nothing to read back.
     return summary_of(
-        reservation, viewer=actor, problems=checked.problems, history=history_views(told), messages=()
+        reservation,
+        viewer=actor,
+        problems=checked.problems,
+        history=history_views(told, reservation),
+        messages=(),
     )
 
 

@@ -84,13 +84,32 @@ def _edited(entry: HistoryView) -> list[str]:
         "project": _("project"),
         "participants": _("participants"),
     }
-    return [what for name, what in words.items() if name in entry.new]
+    return [
+        _from_to(what, entry.old.get(name), entry.new[name])
+        for name, what in words.items()
+        if name in entry.new
+    ]
+
+
+def _from_to(what: str, old: Any, new: Any) -> str:
+    """What it was and is, in as many words as a line of the history has room for; erased text is left out."""
+    old, new = (
+        "" if isinstance(v, bool) else ", ".join(v) if isinstance(v, list) else v or "" for v in (old, new)
+    )
+    if not (old or new):
+        return what
+    return str(_("%(what)s %(old)s → %(new)s", what=what, old=_short(old), new=_short(new)))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return (line[:79] + "…" if len(line) > 80 else line) or "–"
 
 
 def _transfer(view: ReservationView, entry: HistoryView) -> Iterator[str]:
     """The names of those still on the reservation; who has left it since is not looked up."""
-    names = {p.id: p.name for p in (view.requested_by, *view.participants, view.holder)}
-    if name := names.get(entry.new.get("holder", 0)):
+    names = {p.email: p.name for p in (view.requested_by, *view.participants, view.holder)}
+    if name := names.get(entry.new.get("holder", "")):
         yield _("to %(name)s", name=name)
 
 

@@ -18,13 +18,15 @@ from labbook.models import (
     Environment,
     EnvironmentVersion,
     Equipment,
+    HistoryEntry,
     OutboxMessage,
     Project,
     Qualification,
+    Remark,
     Reservation,
     User,
 )
-from labbook.services import changes, decisions, reservations, verify
+from labbook.services import changes, decisions, reservation_views, reservations, verify
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView
 from tests.cast import NOW, Cast, at
@@ -385,3 +387,45 @@ def test_somebody_who_has_left_does_not_block_what_others_change(session: Sessio
     with pytest.raises(Refused) as refused:
         move(session, booked.id, cast.mia, participants=(cast.anna.email,))
     assert codes(refused) == {"unknown_participant"}
+
+
+def test_the_history_keeps_what_was_and_what_is_with_free_text_where_erasure_can_reach_it(
+    session: Session, cast: Cast
+) -> None:
+    booked = book(session, cast.anna, "scope", notes="Bring gloves")
+    edited = move(
+        session,
+        booked.id,
+        cast.anna,
+        title="Secret inverter",
+        notes="",
+        project="joint",
+        participants=(cast.bo.email,),
+        reason="The client asked",
+    )
+    told = edited.history[-1]
+    assert told.old == {"title": "A test", "notes": "Bring gloves", "project": None, "participants": []}
+    assert told.new == {
+        "title": "Secret inverter",
+        "notes": "",
+        "project": "joint",
+        "participants": [cast.bo.email],
+    }
+    assert told.reason == "The client asked"
+    kept = session.execute(select(HistoryEntry.old, HistoryEntry.new)).all()
+    assert not [word for word in ("Secret", "gloves", "A test", cast.bo.email) if word in str(kept)]
+    moved = move(session, booked.id, cast.anna, equipment=(Wanted("scope-2"),), participants=())
+    gone = decisions.transfer(session, Decide(moved.id, to=cast.bo.email), actor=cast.anna, now=NOW)
+    told = next(h for h in gone.history if h.action == "move")
+    assert (told.old["equipment"], told.new["equipment"]) == (
+        [{"slug": "scope", "places": 1}],
+        [{"slug": "scope-2", "places": 1}],
+    )
+    told = gone.history[-1]
+    assert (told.old, told.new) == ({"holder": cast.anna.email}, {"holder": cast.bo.email})
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(update(Remark).values(text=""))
+    session.commit()
+    found = reservation_views.find(session, booked.id, viewer=cast.anna)
+    assert "Secret" not in str(found.history)
