@@ -165,10 +165,10 @@ _REQUEST = {
 _PATCH = {
     **_object(
         (),
-        start=_or_null(INSTANT),
-        end=_or_null(INSTANT),
-        equipment=_or_null(_EQUIPMENT),
-        title=_or_null(_TITLE),
+        start=INSTANT,
+        end=INSTANT,
+        equipment=_EQUIPMENT,
+        title=_TITLE,
         notes=_or_null(_NOTES),
         project=_or_null(SLUG),
         participants=_or_null(_PEOPLE),
@@ -179,7 +179,8 @@ _PATCH = {
         dry_run={"type": "boolean", "default": False},
     ),
     "additionalProperties": False,
-    "description": "What is left out stays as it is.",
+    "description": "What is left out stays as it is. Null empties `notes`, `project`, `participants` and "
+    "`expected_end`; `start`, `end`, `equipment` and `title` are never empty.",
 }
 
 _STEP = {

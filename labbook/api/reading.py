@@ -37,7 +37,7 @@ def parse(body: bytes) -> dict[str, Any]:
 class Reader:
     """Takes fields out of a body one by one; ``problems`` grows with everything that cannot be read.
 
-    A field that is there and null counts as one that is not there.
+    A field that is there and null counts as one that is not there, unless ``cleared`` is asked.
     """
 
     def __init__(self, values: Mapping[str, Any], *, within: str = "") -> None:
@@ -48,6 +48,10 @@ class Reader:
 
     def has(self, name: str) -> bool:
         return self.values.get(name) is not None
+
+    def cleared(self, name: str) -> bool:
+        """There, and explicitly null."""
+        return name in self.values and self.values[name] is None
 
     def text(self, name: str) -> str | None:
         return self._typed(name, str, "text")

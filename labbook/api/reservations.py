@@ -181,15 +181,21 @@ def change(public_id: str) -> Response:
 def _wish(read: Reader) -> ChangeReservation:
     read.choice("scope", ("one", "following", "all"))  # of a series; of one reservation they are the same
     wanted = _equipment(read)
+    for name in ("start", "end", "equipment", "title"):
+        if read.cleared(name):
+            read.problem("missing", name)
+    notes, project = read.text("notes"), read.text("project")
+    participants = read.texts("participants", limit=PEOPLE_LIMIT)
     return ChangeReservation(
         start=read.instant("start"),
         end=read.instant("end"),
         equipment=None if wanted is None else tuple(wanted),
         title=read.text("title"),
-        notes=read.text("notes"),
-        project=read.text("project"),
-        participants=read.texts("participants", limit=PEOPLE_LIMIT),
+        notes="" if read.cleared("notes") else notes,
+        project="" if read.cleared("project") else project,
+        participants=() if read.cleared("participants") else participants,
         expected_end=read.instant("expected_end"),
+        without_expected_end=read.cleared("expected_end"),
         override=read.texts("override", limit=CODES_LIMIT) or (),
         reason=read.text("reason") or "",
         dry_run=read.flag("dry_run"),

@@ -259,9 +259,10 @@ def _edit(
     if wish.notes is not None and wish.notes != reservation.notes:
         old["notes"], new["notes"] = reservation.notes, wish.notes
         reservation.notes = wish.notes
-    if wish.expected_end is not None and wish.expected_end != reservation.expected_end:
-        old["expected_end"], new["expected_end"] = reservation.expected_end, wish.expected_end
-        reservation.expected_end = wish.expected_end
+    expected = None if wish.without_expected_end else wish.expected_end or reservation.expected_end
+    if expected != reservation.expected_end:
+        old["expected_end"], new["expected_end"] = reservation.expected_end, expected
+        reservation.expected_end = expected
     if wish.project is not None or wish.participants is not None:
         _edit_people(session, reservation, wish, problems, actor, old, new)
     if new and not problems:

@@ -46,7 +46,10 @@ class RequestReservation:
 
 @dataclass(frozen=True)
 class ChangeReservation:
-    """What is None stays as it is. Time and equipment are material, the rest is not."""
+    """What is None stays as it is. Time and equipment are material, the rest is not.
+
+    ``project`` "" is none; ``without_expected_end`` takes the expected end away.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
@@ -56,6 +59,7 @@ class ChangeReservation:
     project: str | None = None
     participants: tuple[str, ...] | None = None
     expected_end: datetime | None = None
+    without_expected_end: bool = False
     override: tuple[str, ...] = ()
     reason: str = ""
     dry_run: bool = False

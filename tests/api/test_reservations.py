@@ -298,3 +298,22 @@ def test_to_strangers_a_reservation_is_as_if_it_never_was(anna: Script, carla: S
         answer = carla.get(path)
         assert answer.status_code == 404
         assert answer.json == carla.get("/reservations/none-such").json
+
+
+def test_an_explicit_null_empties_what_may_be_empty(anna: Script) -> None:
+    made = anna.book(
+        project="joint",
+        notes="Gloves",
+        participants=["bo@alpha.example"],
+        expected_end=(START + timedelta(hours=1)).isoformat(),
+    ).json
+    path = f"/reservations/{made['id']}"
+    never = dict.fromkeys(("start", "end", "equipment", "title"))
+    refused = anna.ask("PATCH", path, never, If_Match="*")
+    assert refused.status_code == 422
+    assert {(p["code"], p["field"]) for p in refused.json["problems"]} == {("missing", n) for n in never}
+    emptied = dict.fromkeys(("project", "notes", "participants", "expected_end"))
+    answer = anna.ask("PATCH", path, emptied, If_Match="*").json
+    assert {name: answer[name] for name in emptied} == emptied | {"notes": "", "participants": []}
+    kept = anna.ask("PATCH", path, {"reason": None, "override": None}, If_Match="*").json
+    assert kept["title"] == made["title"]
