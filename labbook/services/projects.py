@@ -69,8 +69,11 @@ class ProjectView:
 
 
 def chargeable(session: Session, *, viewer: Viewer) -> list[ProjectView]:
-    """Those that the viewer knows of and that are open."""
-    return [view for view in list_visible(session, viewer=viewer) if view.active]
+    """Those that the viewer knows of and that are open, without their members."""
+    query = select(Project).where(Project.active, known(scope_of(viewer)))
+    query = query.options(joinedload(Project.organisation, innerjoin=True))
+    rows = session.scalars(query.order_by(Project.name, Project.id))
+    return [_view(row, viewer, members=False) for row in rows]
 
 
 def list_visible(session: Session, *, viewer: Viewer) -> list[ProjectView]:
@@ -211,9 +214,10 @@ def _loading() -> Select[Project]:
     )
 
 
-def _view(row: Project, viewer: Viewer | None) -> ProjectView:
+def _view(row: Project, viewer: Viewer | None, *, members: bool = True) -> ProjectView:
     opened = viewer is None or scope_of(viewer).opens(row.id, row.organisation_id)
-    people = sorted((m.user for m in row.members), key=lambda user: (user.name, user.id))
+    told = row.members if members and opened else ()
+    people = sorted((m.user for m in told), key=lambda user: (user.name, user.id))
     return ProjectView(
         slug=row.slug,
         name=row.name,
@@ -222,7 +226,7 @@ def _view(row: Project, viewer: Viewer | None) -> ProjectView:
         activity=row.activity,
         account_reference=row.account_reference if opened else "",
         active=row.active,
-        members=[Member(u.id, u.name, u.email, u.organisation.name) for u in people] if opened else [],
+        members=[Member(u.id, u.name, u.email, u.organisation.name) for u in people],
         open=opened,
         lets_in=viewer is not None and _may_let_in(viewer, row.organisation_id),
     )
