@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from labbook.domain import policy
 from labbook.domain.access import Viewer
 from labbook.domain.interval import Interval
 from labbook.domain.policy import Facts
+from labbook.domain.reservation import BLOCKING
 from labbook.domain.visibility import scope_of
 from labbook.models import (
     Equipment,
@@ -32,6 +33,7 @@ from labbook.services.reservation_views import ReservationView, in_scope, loadin
 SHORT = timedelta(minutes=15)
 AHEAD = timedelta(days=1)
 LIMIT = 60
+"""Of mine, and of what staff have to look at: neither crowds out the other."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class FreeNow:
 
 @dataclass(frozen=True)
 class Home:
-    """``asked``: where the last word is the other side's. ``late``: what staff must look at."""
+    """``asked``: where the last word is the other side's. ``late``: what staff must look at.
+
+    ``more``: of mine there is more than stands here; ``more_trouble``: of what staff must look at.
+    """
 
     now: Sequence[ReservationView]
     next: Sequence[ReservationView]
@@ -56,14 +61,19 @@ class Home:
     late: Sequence[ReservationView]
     approvals: Brief
     free: Sequence[FreeNow]
+    more: bool = False
+    more_trouble: bool = False
 
 
 def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
     """A constant number of queries, whatever there is."""
-    rows = session.scalars(_live(viewer)).all()
+    own = session.scalars(_mine(viewer)).all()
+    troubled = session.scalars(_troubled(viewer)).all() if viewer.is_admin or viewer.facility_ids else []
+    more, more_trouble = len(own) > LIMIT, len(troubled) > LIMIT
+    own, troubled = own[:LIMIT], troubled[:LIMIT]
+    rows = sorted({row.id: row for row in (*own, *troubled)}.values(), key=lambda r: (r.starts_at, r.id))
     last = _last_authors(session, rows)
     views = {row.id: summary_of(row, viewer=viewer) for row in rows}
-    own = [row for row in rows if _is_own(row, viewer)]
     begun = [row for row in own if _is_now(row, now)]
     return Home(
         now=[views[row.id] for row in begun],
@@ -73,32 +83,51 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
         late=[views[row.id] for row in rows if _is_late(row) and viewer.is_staff_of(row.facility_id)],
         approvals=queue.brief(session, viewer=viewer),
         free=free_now(session, viewer=viewer, now=now),
+        more=more,
+        more_trouble=more_trouble,
     )
 
 
 def _live(viewer: Viewer) -> Select[Reservation]:
-    """Mine that is not over, and what staff have to look at."""
-    mine = or_(
-        Reservation.holder_id == viewer.id,
-        Reservation.requested_by_id == viewer.id,
-        Reservation.participants.any(Participant.user_id == viewer.id),
-    )
-    troubled = or_(
-        Reservation.overrun_since.is_not(None),
-        Reservation.flagged_at.is_not(None),
-        Reservation.id.in_(select(Message.reservation_id).where(Message.author_id != viewer.id)),
-    )
-    staffs = Reservation.facility_id.in_(sorted(viewer.facility_ids)) & troubled
     return (
         select(Reservation)
-        .where(
-            in_scope(scope_of(viewer)),
-            Reservation.status.in_(("requested", "approved", "in_use")),
-            or_(mine, staffs),
-        )
+        .where(in_scope(scope_of(viewer)), Reservation.status.in_(sorted(BLOCKING)))
         .options(*loading())
         .order_by(Reservation.starts_at, Reservation.id)
-        .limit(LIMIT)
+        .limit(LIMIT + 1)
+    )
+
+
+def _mine(viewer: Viewer) -> Select[Reservation]:
+    """Mine that is not over."""
+    return _live(viewer).where(
+        or_(
+            Reservation.holder_id == viewer.id,
+            Reservation.requested_by_id == viewer.id,
+            Reservation.participants.any(Participant.user_id == viewer.id),
+        )
+    )
+
+
+def _troubled(viewer: Viewer) -> Select[Reservation]:
+    """What staff have to look at: what is late, and where the last word isn't the staff's."""
+    query = _live(viewer)
+    if not viewer.is_admin:
+        query = query.where(Reservation.facility_id.in_(sorted(viewer.facility_ids)))
+    said = aliased(Message)
+    newest = (
+        select(func.max(said.id))
+        .where(said.reservation_id == Reservation.id)
+        .correlate(Reservation)
+        .scalar_subquery()
+    )
+    asked = exists().where(
+        Message.id == newest,
+        Message.author_id != viewer.id,
+        Message.author_id.in_([Reservation.holder_id, Reservation.requested_by_id]),
+    )
+    return query.where(
+        or_(Reservation.overrun_since.is_not(None), Reservation.flagged_at.is_not(None), asked)
     )
 
 
