@@ -201,6 +201,7 @@ def test_more_reservations_cost_no_more_queries(house: House, path: str) -> None
 def test_a_long_story_costs_no_more_queries_on_its_page(house: House) -> None:
     path = booked(house.anna)
     step(house.mia, path, "message", text="One")
+    step(house.anna, path, "change", title="Another title")
     before = statements(lambda: house.anna.get(path))
     for n in range(5):
         house.clock.move_to(NOW + timedelta(minutes=n))
