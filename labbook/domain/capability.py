@@ -101,9 +101,6 @@ def parse_need(text: str) -> Range:
     return _parse(text, offered=False)
 
 
-parse_range = parse_need
-
-
 def parse_offer(text: str) -> Range:
     """A range offered; one quantity means "up to". Raises ``QuantityError``."""
     return _parse(text, offered=True)

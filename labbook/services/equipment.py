@@ -29,8 +29,6 @@ from labbook.models import (
 )
 from labbook.services.facts import slot_policy
 
-SEARCHED_LIMIT = 100
-
 
 @dataclass(frozen=True)
 class UtilityView:
