@@ -10,7 +10,7 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.errors import Forbidden
+from labbook.domain.errors import Forbidden, NotFound
 from labbook.extensions import csrf, db
 from labbook.services import calendar, reservation_views, transaction, viewers
 from labbook.services.viewers import Caller
@@ -57,6 +57,8 @@ def _identify() -> None:
     """Only a request with an ``Authorization`` header is free of the guard against forged forms: so it must
     not fall back to the session, which another site's page could make a browser send.
     """
+    if "\0" in request.path:
+        raise NotFound("page")  # no name holds one, and PostgreSQL takes none
     transaction.read_apart(database())  # a write begins a transaction of its own
     if "Authorization" in request.headers:
         g.api_viewer, g.api_changes = _by_token(request.headers["Authorization"])

@@ -54,7 +54,11 @@ class Reader:
         return name in self.values and self.values[name] is None
 
     def text(self, name: str) -> str | None:
-        return self._typed(name, str, "text")
+        found = self._typed(name, str, "text")
+        if found is not None and "\0" in found:
+            self.problem("control_characters", name)
+            return None
+        return found
 
     def flag(self, name: str) -> bool:
         return self._typed(name, bool, "truth") or False
@@ -94,6 +98,9 @@ class Reader:
             return None
         if not all(isinstance(each, str) for each in found):
             self.problem("wrong_type", name, expected="text")
+            return None
+        if any("\0" in each for each in found):
+            self.problem("control_characters", name)
             return None
         return tuple(dict.fromkeys(found))
 

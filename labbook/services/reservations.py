@@ -64,6 +64,10 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
     recipe, wanted = environments.pieces_for(session, command, problems, search=when_is_sound)
     pieces = facts.load_equipment(session, wanted, lock=True)
+    # The same request may have come twice at once: the second has waited for the first one's locks.
+    repeated = _repeated(session, command, actor)
+    if repeated is not None:
+        return view_of(session, repeated, viewer=actor)
     problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(command.equipment, pieces, recipe)
     if not pieces:
         raise Refused(problems)

@@ -22,6 +22,7 @@ from labbook.web import (
     wording,
 )
 from labbook.web.errors import http_error as http_error
+from labbook.web.page import RowId
 
 PAGES = (
     sign_in,
@@ -51,6 +52,7 @@ def register(app: Flask) -> None:
     context.register(app)
     keeping.register(app)
     app.register_blueprint(look.blueprint)
+    app.url_map.converters["id"] = RowId
     for page in PAGES:
         app.register_blueprint(page.blueprint)
     operations.register(app)

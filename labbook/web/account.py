@@ -124,7 +124,7 @@ def create_token() -> FlaskResponse:
     return _page(secret=made.secret)
 
 
-@blueprint.post("/account/tokens/<int:token_id>/revoke")
+@blueprint.post("/account/tokens/<id:token_id>/revoke")
 def revoke_token(token_id: int) -> Response:
     tokens.revoke(database(), token_id, actor=viewer(), now=now())
     flash(_("Revoked. Whatever used it is refused from now on."), "success")
@@ -140,7 +140,7 @@ def create_feed() -> FlaskResponse:
     return _page(address=f"{settings.base_url}/feeds/{made.secret}.ics")
 
 
-@blueprint.post("/account/feeds/<int:feed_id>/revoke")
+@blueprint.post("/account/feeds/<id:feed_id>/revoke")
 def revoke_feed(feed_id: int) -> Response:
     feeds.revoke(database(), feed_id, actor=viewer(), now=now())
     flash(_("Revoked. Calendars that subscribed to it get nothing more."), "success")

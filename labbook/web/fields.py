@@ -196,10 +196,10 @@ def prefilled(
         text = args.get(name, "").strip().replace(" ", "+" if "T" in args.get(name, "") else " ")
         try:
             at = datetime.fromisoformat(text)
-        except ValueError:
+            if at.tzinfo is not None:
+                found |= wall_fields(name, at, zone)
+                continue
+        except (ValueError, OverflowError):
             continue
-        if at.tzinfo is not None:
-            found |= wall_fields(name, at, zone)
-        else:
-            found |= {f"{name}_date": f"{at:%Y-%m-%d}", f"{name}_time": f"{at:%H:%M}"}
+        found |= {f"{name}_date": f"{at:%Y-%m-%d}", f"{name}_time": f"{at:%H:%M}"}
     return found

@@ -2,7 +2,7 @@
 
 A refused form's page is rendered anew with the problems beside the fields. A form that came after the
 session ended travels through the sign-in page as a signed, short-lived copy and is shown, not carried out,
-once somebody has signed in.
+once whoever typed it has signed in again: on a lab's shared computer the next one may be a competitor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, Response, current_app, g, make_response, redirect, request, url_for
-from itsdangerous import BadData, URLSafeTimedSerializer
+from flask_login import current_user
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
@@ -22,7 +23,7 @@ from labbook.domain.errors import Conflict, Problem
 VALID_FOR = 3600
 """Seconds in which a kept form may come back."""
 
-NEVER_KEPT = frozenset({"csrf_token", "password", "present", "again", "kept"})
+NEVER_KEPT = frozenset({"csrf_token", "password", "present", "again", "kept", "typist"})
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,12 @@ def to_sign_in() -> AnyResponse:
 
 
 def come_back(sealed: str) -> Response | None:
-    """The kept form, shown to whoever has just signed in; None when it is too old or not ours."""
+    """The kept form; None for anybody but who typed it, and when it is too old or not ours."""
     try:
-        path, items = _serializer().loads(sealed, max_age=VALID_FOR)
+        path, items, typed_by = _serializer().loads(sealed, max_age=VALID_FOR)
     except BadData:
+        return None
+    if typed_by and typed_by != _reader():
         return None
     form = MultiDict((str(name), str(value)) for name, value in items)
     try:
@@ -121,7 +124,24 @@ def _worth_keeping(form: MultiDict[str, str]) -> MultiDict[str, str]:
 
 
 def _sealed() -> str:
-    return str(_serializer().dumps([request.path, posted()]))
+    try:
+        typed_by = _signer().loads(request.form.get("typist", ""))
+    except BadData:
+        typed_by = ""
+    return str(_serializer().dumps([request.path, posted(), typed_by]))
+
+
+def typist() -> str:
+    """Who is shown this form, sealed: a session that ended no longer says whose it was."""
+    return str(_signer().dumps(_reader()))
+
+
+def _reader() -> str:
+    return str(current_user.viewer.id) if current_user.is_authenticated else ""
+
+
+def _signer() -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.secret_key or "", salt="typist")
 
 
 def _serializer() -> URLSafeTimedSerializer:
@@ -130,3 +150,4 @@ def _serializer() -> URLSafeTimedSerializer:
 
 def register(app: Flask) -> None:
     app.jinja_env.globals["shown_again"] = shown_again
+    app.jinja_env.globals["typist"] = typist

@@ -65,7 +65,7 @@ def create_user() -> Response:
     return redirect(url_for("manage.person", user_id=made.id), 303)
 
 
-@blueprint.get("/manage/users/<int:user_id>")
+@blueprint.get("/manage/users/<id:user_id>")
 def person(user_id: int) -> str:
     found = users.find(database(), user_id, viewer=viewer())
     kinds = qualifications.kinds(database())
@@ -82,7 +82,7 @@ def person(user_id: int) -> str:
     )
 
 
-@blueprint.post("/manage/users/<int:user_id>")
+@blueprint.post("/manage/users/<id:user_id>")
 def change_user(user_id: int) -> Response:
     read = Fields(request.form)
     command = ChangeUser(
@@ -96,7 +96,7 @@ def change_user(user_id: int) -> Response:
     return redirect(url_for("manage.person", user_id=user_id), 303)
 
 
-@blueprint.post("/manage/users/<int:user_id>/<any(deactivate, activate):step>")
+@blueprint.post("/manage/users/<id:user_id>/<any(deactivate, activate):step>")
 def activate(user_id: int, step: str) -> Response:
     command = ChangeUser(active=step == "activate")
     users.change(database(), user_id, command, actor=viewer(), now=now())
@@ -104,14 +104,14 @@ def activate(user_id: int, step: str) -> Response:
     return redirect(url_for("manage.person", user_id=user_id), 303)
 
 
-@blueprint.post("/manage/users/<int:user_id>/invite")
+@blueprint.post("/manage/users/<id:user_id>/invite")
 def invite(user_id: int) -> Response:
     users.invite_again(database(), user_id, actor=viewer(), now=now())
     flash(_("A new link is on its way; the earlier ones no longer work."), "success")
     return redirect(url_for("manage.person", user_id=user_id), 303)
 
 
-@blueprint.post("/manage/users/<int:user_id>/qualifications")
+@blueprint.post("/manage/users/<id:user_id>/qualifications")
 def grant(user_id: int) -> Response:
     read = Fields(request.form)
     until = read.day("until")
@@ -122,7 +122,7 @@ def grant(user_id: int) -> Response:
     return redirect(url_for("manage.person", user_id=user_id), 303)
 
 
-@blueprint.post("/manage/users/<int:user_id>/qualifications/<kind>/revoke")
+@blueprint.post("/manage/users/<id:user_id>/qualifications/<kind>/revoke")
 def revoke(user_id: int, kind: str) -> Response:
     qualifications.revoke(database(), user_id, kind, actor=viewer())
     flash(_("Revoked."), "success")
@@ -217,7 +217,7 @@ def close() -> Response:
     return redirect(url_for("manage.closed"), 303)
 
 
-@blueprint.post("/manage/closures/<int:closure_id>/remove")
+@blueprint.post("/manage/closures/<id:closure_id>/remove")
 def reopen(closure_id: int) -> Response:
     closures.remove(database(), closure_id, actor=viewer())
     flash(_("Removed."), "success")

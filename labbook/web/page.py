@@ -9,12 +9,22 @@ from typing import Any, TypeVar
 from flask import Blueprint, current_app, g, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
 from labbook.domain.access import Viewer
 from labbook.extensions import csrf, db
 from labbook.web import errors, keeping
+
+
+class RowId(IntegerConverter):
+    """``<id:…>``: a number that a row may have; what no database could hold is nobody's address."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=2**63 - 1)
+
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -66,9 +76,22 @@ def _guard() -> Response | str | None:
     """First who asks, then whether the form is ours. A form of somebody signed out is kept meanwhile."""
     assert request.endpoint is not None
     if "\0" in request.path:
-        raise BadRequest()  # no name holds one, and PostgreSQL takes none
+        raise BadRequest()  # no name holds one
+    request.args, request.form = _without_nul(request.args), _without_nul(request.form)
     if not (current_user.is_authenticated or is_public(request.endpoint)):
         return keeping.to_sign_in()
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         csrf.protect()
     return None
+
+
+def _without_nul(values: ImmutableMultiDict[str, str]) -> ImmutableMultiDict[str, str]:
+    """PostgreSQL takes no null character, not even in a question.
+
+    Another control character stands in for it: that too is refused wherever something is written, beside its
+    field and with all that was typed.
+    """
+    items = list(values.items(multi=True))
+    if not any("\0" in value for _, value in items):
+        return values
+    return ImmutableMultiDict([(name, value.replace("\0", "\1")) for name, value in items])

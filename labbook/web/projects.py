@@ -71,7 +71,7 @@ def add_member(slug: str) -> Response:
     return redirect(url_for("projects.show", slug=slug), 303)
 
 
-@blueprint.post("/projects/<slug>/members/<int:user_id>/remove")
+@blueprint.post("/projects/<slug>/members/<id:user_id>/remove")
 def remove_member(slug: str, user_id: int) -> Response:
     projects.remove_member(database(), slug, user_id, actor=viewer())
     flash(_("Removed."), "success")

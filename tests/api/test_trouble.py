@@ -112,3 +112,23 @@ def test_ten_times_as_much_costs_no_more_queries(app: Flask, app_cast: Cast, ann
     assert {path: statements(lambda p=path: mia.ask("GET", p)) for path in paths} == before  # type: ignore[misc]
     assert max(before.values()) <= 12
     assert before[WEEK] <= 6
+
+
+NUL = "a\0b"
+
+
+def test_a_null_character_in_an_address_is_404_and_in_any_field_422(app: Flask, anna: Script) -> None:
+    for noun in ("reservations", "equipment", "facilities", "environments"):
+        assert anna.ask("GET", f"/{noun}/%00").status_code == 404
+    assert anna.ask("POST", "/reservations/%00/cancel", {}).status_code == 404
+    one = anna.book(start=START + timedelta(days=1))
+    etag = one.headers["ETag"]
+    here = f"/reservations/{one.json['id']}"
+    bodies = [{name: NUL} for name in ("environment", "project", "holder", "title", "notes", "reason")]
+    bodies += [{"participants": [NUL]}, {"equipment": [{"slug": NUL}]}]
+    for body in bodies:
+        assert anna.ask("POST", "/reservations", wish() | body).status_code == 422
+        if "environment" not in body:
+            assert anna.ask("PATCH", here, body, If_Match=etag).status_code == 422
+    assert anna.ask("POST", f"{here}/transfer", {"to": NUL}).status_code == 422
+    assert anna.ask("GET", "/equipment?q=%00").status_code == 422

@@ -138,6 +138,28 @@ def test_sixteen_clients_over_http_leave_one_reservation_each_round(
     assert session.scalar(select(func.count()).select_from(Reservation)) == len(bodies)
 
 
+def by_the_same_key(session: Session, task: tuple[Viewer, str], number: int) -> str:
+    actor, key = task
+    start, end = slot(number)
+    wish = RequestReservation(
+        (Wanted("scope"),),
+        start,
+        end,
+        "Double click",
+        idempotency_key=f"{key}-{number}",
+        fingerprint="same",
+    )
+    return reservations.request(session, wish, actor=actor, now=NOW).id
+
+
+def test_one_request_sent_several_times_at_once_is_one_reservation_and_the_same_answer(
+    session: Session, racers: Cast, database_url: str
+) -> None:
+    for answers in race(database_url, by_the_same_key, [(racers.anna, "once")] * 6, rounds=8):
+        assert len({answer for answer, _ in answers}) == 1
+    assert session.scalar(select(func.count()).select_from(Reservation)) == 8
+
+
 def test_several_pieces_in_any_order_deadlock_nobody_and_are_booked_whole(
     session: Session, racers: Cast, database_url: str
 ) -> None:

@@ -138,6 +138,18 @@ def test_a_form_posted_after_the_session_ended_comes_back_filled_in_and_is_not_c
     assert db.session.scalars(select(Reservation)).all() == []
 
 
+def test_a_kept_form_comes_back_to_whoever_typed_it_and_to_nobody_else(app: Flask, app_cast: Cast) -> None:
+    typing = Page(client_of(app, app_cast.bo).get("/book"))
+    form = {"typist": typing.value("typist"), "title": "Bo's secret", "equipment": "scope"}
+    html = app.test_client().post("/book", data=form).get_data(as_text=True)
+    kept = re.search(r'name="kept" value="([^"]+)"', html)
+    assert kept
+    shown = enter(app.test_client(), with_password(app_cast.carla), kept=unescape(kept[1]))
+    assert shown.status == 302
+    own = enter(app.test_client(), with_password(app_cast.bo), kept=unescape(kept[1]))
+    assert own.value("title") == "Bo's secret"
+
+
 def test_a_forged_kept_form_is_thrown_away(app: Flask, app_cast: Cast) -> None:
     page = enter(app.test_client(), with_password(app_cast.anna), kept="forged.by.somebody")
     assert (page.status, page.location) == (302, "/")

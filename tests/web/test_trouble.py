@@ -17,7 +17,7 @@ from labbook.extensions import db
 from labbook.models import engine as engines
 from tests.cast import Cast
 from tests.databases import settings_for
-from tests.signing import Client, client_of
+from tests.signing import Client, client_of, form_token
 from tests.web.people import Desk, Page
 
 PROJECT = {"slug": "chokes", "name": "Better <chokes>", "organisation": "alpha", "activity": "research"}
@@ -94,6 +94,23 @@ def test_a_read_only_database_is_503_with_what_was_typed_kept(
         assert mia.get("/account").status == 200
 
 
+def test_a_database_that_cannot_be_written_does_not_tell_who_has_an_account(
+    app: Flask, app_cast: Cast
+) -> None:
+    sqlite = db.engine.dialect.name == "sqlite"
+    visitor = app.test_client()
+    with visitor.session_transaction() as cookies:
+        cookies["csrf_token"] = "a test's"
+    form = {"csrf_token": form_token(app)}
+    with each_transaction_says("PRAGMA query_only = ON" if sqlite else "SET TRANSACTION READ ONLY"):
+        known, unknown = (
+            Page(visitor.post("/forgotten", data=form | {"email": email}))
+            for email in (app_cast.anna.email, "nobody@nowhere.example")
+        )
+    assert (known.status, known.text) == (unknown.status, unknown.text)
+    assert known.status == 200
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_file_that_cannot_be_written_is_still_read(
     app: Flask, app_cast: Cast, database_url: str, tmp_path: Path
@@ -160,6 +177,52 @@ def test_every_form_needs_its_token(app: Flask, app_cast: Cast) -> None:
     assert {path.split("/")[1] for path in sent} >= {"book", "reservations", "account", "manage"}
     assert set(sent.values()) <= {400, 404}, sent
     assert mia.get("/account").status == 200
+
+
+FIELDS = """
+email password name slug organisation role title notes equipment facility category q feed_scope scope kind
+holder participants project activity environment reason text to present again next kept typist start_date
+start_time end_date end_time valid_until once places locale id starts_at
+"""
+
+
+def test_a_null_character_in_any_field_of_any_form_or_query_breaks_nothing(
+    app: Flask, app_cast: Cast
+) -> None:
+    ada = Desk(app, app_cast.ada)
+    values = {"slug": "joint", "user_id": 10**6, "kind": "hv", "token": "x", "purpose": "reset"}
+    values |= {"step": "deactivate", "closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "x"}
+    adapter = app.url_map.bind("")
+    asked = {}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(("api", "static", "feeds", "sign_in.sign_out")):
+            continue
+        for method in {"GET", "POST"} & (rule.methods or set()):
+            known = {k: values.get(k, "x") for k in rule.arguments}
+            known |= {"step": "cancel"} if "public_id" in known and "step" in known else {}
+            path = adapter.build(rule.endpoint, known, method=method)
+            typed = dict.fromkeys(FIELDS.split(), "a\0b")
+            answer = ada.get(path, **typed) if method == "GET" else ada.post(path, **typed)
+            asked[method, path] = answer.status
+    assert len(asked) > 50
+    assert {key: status for key, status in asked.items() if status >= 500} == {}
+
+
+def test_a_number_that_no_row_can_have_is_nobodys_address(app: Flask, app_cast: Cast) -> None:
+    ada = Desk(app, app_cast.ada)
+    for path in ("/account/tokens/{}/revoke", "/manage/users/{}/invite", "/manage/closures/{}/remove"):
+        for number in (2**63 - 1, 2**63, 10**30):
+            assert ada.post(path.format(number)).status == 404
+    assert ada.get(f"/manage/users/{2**63}").status == 404
+
+
+@pytest.mark.parametrize(
+    "instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "0001-01-01 00:00", "x"]
+)
+def test_an_instant_beyond_all_calendars_is_not_prefilled(app: Flask, app_cast: Cast, instant: str) -> None:
+    anna = Desk(app, app_cast.anna)
+    for name in ("start", "end"):
+        assert anna.get("/book", **{name: instant}).status == 200
 
 
 def test_the_same_form_sent_twice_makes_one(app: Flask, app_cast: Cast) -> None:
