@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, current_app, g, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
@@ -85,7 +85,7 @@ def _guard() -> Response | str | None:
     return None
 
 
-def _without_nul(values: ImmutableMultiDict[str, str]) -> ImmutableMultiDict[str, str]:
+def _without_nul(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
     """PostgreSQL takes no null character, not even in a question.
 
     Another control character stands in for it: that too is refused wherever something is written, beside its
@@ -93,5 +93,5 @@ def _without_nul(values: ImmutableMultiDict[str, str]) -> ImmutableMultiDict[str
     """
     items = list(values.items(multi=True))
     if not any("\0" in value for _, value in items):
-        return values
+        return ImmutableMultiDict(items)
     return ImmutableMultiDict([(name, value.replace("\0", "\1")) for name, value in items])

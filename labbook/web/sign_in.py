@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import current_app, flash, redirect, render_template, request, session, url_for
+from flask import flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import login_user, logout_user
 from werkzeug.wrappers import Response
 
-from labbook.domain.errors import NotFound, Problem, Refused, StorageTrouble
+from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.extensions import limiter
 from labbook.services import accounts, viewers
 from labbook.services.accounts import Identity
@@ -76,11 +76,7 @@ def forgotten() -> str:
 @limiter.limit("3 per 10 minutes", key_func=_address)
 def send() -> str:
     """The answer is the same whether or not there is such an account."""
-    try:
-        accounts.ask_reset(database(), request.form.get("email", "")[:254], now=now())
-    except StorageTrouble:
-        # Only where there is an account is anything written: an error page would tell that there is one.
-        current_app.logger.exception("no link could be written for somebody who asked for one")
+    accounts.ask_reset(database(), request.form.get("email", "")[:254], now=now())
     return render_template("sign_in/forgotten.html", sent=True)
 
 
