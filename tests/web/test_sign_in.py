@@ -86,7 +86,7 @@ def test_signing_out_ends_the_session(app: Flask, app_cast: Cast) -> None:
 
 
 def test_an_invitation_is_taken_up_by_its_link(app: Flask, app_cast: Cast) -> None:
-    users.create(db.session(), CreateUser("eva@alpha.example", "Eva", "alpha"), actor=app_cast.mia, now=NOW)
+    users.create(db.session(), CreateUser("eva@alpha.example", "Eva", "alpha"), actor=app_cast.ada, now=NOW)
     payload = db.session.scalars(
         select(OutboxMessage.payload).where(OutboxMessage.kind == "invitation")
     ).all()[-1]
