@@ -51,6 +51,8 @@ class Reservation(Base):
         Index("ix_reservations_organisation", "organisation_id", "occupied_until"),
         Index("ix_reservations_project", "project_id", "occupied_until"),
         Index("ix_reservations_facility", "facility_id", "status", "occupied_until"),
+        Index("ix_reservations_requested_by", "requested_by_id", "occupied_until"),
+        Index("ix_reservations_start", "starts_at", "public_id"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

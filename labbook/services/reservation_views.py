@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, bindparam, cast, func, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, String, bindparam, cast, func, literal, or_, select, true, tuple_, union
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from labbook.domain.access import Viewer, parties
@@ -488,9 +488,11 @@ def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
         query = query.where(Reservation.status.in_(wanted.status))
     if wanted.mine:
         query = query.where(
-            or_(
-                Reservation.holder_id == viewer.id,
-                Reservation.participants.any(Participant.user_id == viewer.id),
+            Reservation.id.in_(
+                union(
+                    select(Reservation.id).where(Reservation.holder_id == viewer.id),
+                    select(Participant.reservation_id).where(Participant.user_id == viewer.id),
+                )
             )
         )
     if wanted.of_projects:
