@@ -113,10 +113,10 @@ def _labbook_error(error: LabbookError) -> Response:
             return answer
         case WrongStatus(action=action, status=status):
             return problem(409, "Not in this status", f"{action} is not possible while it is {status}.")
-        case Refused(problems=problems, conflicts=conflicts) if problems:
+        case Refused(problems=problems, conflicts=conflicts) if not error.is_conflict:
             return problem(422, "Refused", _sentence(problems[0]), problems, conflicts)
-        case Refused(conflicts=conflicts):
-            return problem(409, "Taken", "What you asked for is taken at that time.", (), conflicts)
+        case Refused(problems=problems, conflicts=conflicts):
+            return problem(409, "Taken", "What you asked for is taken at that time.", problems, conflicts)
         case Malformed():
             return problem(400, "Malformed", str(error))
         case StorageTrouble():

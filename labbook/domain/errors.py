@@ -78,6 +78,11 @@ class Refused(LabbookError):
         self.problems = tuple(problems)
         self.conflicts = tuple(conflicts)
 
+    @property
+    def is_conflict(self) -> bool:
+        """Nothing is wrong with what was asked for, only somebody else was there first."""
+        return all(problem.code == "taken_meanwhile" for problem in self.problems)
+
 
 class WrongStatus(LabbookError):
     """The transition table has no such step from this status."""

@@ -143,9 +143,9 @@ def pending(reservation: Reservation) -> Change | None:
 
 
 def is_decider(reservation: Reservation, actor: Viewer) -> bool:
-    """Whether the pending change waits for this person's yes or no."""
+    """Whether the pending change waits for this person's yes or no; never for whoever proposed it."""
     waiting = pending(reservation)
-    if waiting is None:
+    if waiting is None or waiting.proposed_by_id == actor.id:
         return False
     decider = Party.MANAGER if waiting.kind == "change" else Party.HOLDER
     return decider in parties(actor, subject_of(reservation))

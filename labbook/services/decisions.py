@@ -210,7 +210,14 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         named = people.resolve(session, actor=actor, facility_id=reservation.facility_id, holder=command.to)
         if named.holder is None:
             raise Refused([replace(problem, field="to") for problem in named.problems])
-        problems = policy.check(_facts(session, reservation, named.holder.id, now), Phase.APPROVAL)
+        known = _facts(session, reservation, named.holder.id, now, of=named.holder)
+        if reservation.kind == "block" and not people.is_staff(
+            session, named.holder, reservation.facility_id
+        ):
+            raise Refused([Problem("block_is_staffs", "to")])
+        if not _may_take_over(session, reservation, named.holder, known, actor):
+            raise Forbidden("transfer")
+        problems = policy.check(known, Phase.APPROVAL)
         overridden = frozenset(reservation.overridden)
         if not actor.manages(reservation.facility_id):  # what was set aside for one person is not for another
             overridden -= policy.OF_THE_HOLDER
@@ -220,6 +227,15 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         return view_of(session, reservation, viewer=actor, problems=problems)
 
     return transaction.write(session, work)
+
+
+def _may_take_over(session: Session, reservation: Reservation, to: User, known: Facts, actor: Viewer) -> bool:
+    """Nobody hands themselves what they could approve for another and not for themselves."""
+    if to.id != actor.id or not actor.manages(reservation.facility_id):
+        return True
+    if reservation.status == Status.REQUESTED or not policy.needs_manager(known.pieces):
+        return True
+    return people.decides_for(session, actor, reservation.facility_id, to.id)
 
 
 def _hand_over(
@@ -318,8 +334,11 @@ def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
         reservation.environment_version,
     )
     own = [a.place_id for a in reservation.allocations if a.change_id is None]
+    spans, utilities = facts.draws_of(session, plan)
     placing = facts.place(session, plan, apart_from=reservation.id, prefer=own)
-    refuse_if_any((), placing.conflicts)
+    budgets = facts.budgets(session, plan, spans, utilities, apart_from=reservation.id)
+    known = replace(_facts(session, reservation, reservation.holder_id, now), budgets=budgets)
+    refuse_if_any(list(policy.utility_budget(known)), placing.conflicts)
     changes.settle(session, reservation, placing.placements, now)
 
 
@@ -327,7 +346,10 @@ def wanted_of(reservation: Reservation) -> list[Wanted]:
     return [Wanted(p.equipment.slug, p.places) for p in reservation.pieces]
 
 
-def _facts(session: Session, reservation: Reservation, operator_id: int, now: datetime) -> Facts:
+def _facts(
+    session: Session, reservation: Reservation, operator_id: int, now: datetime, *, of: User | None = None
+) -> Facts:
+    """``of``: whose organisation counts, where that is not the holder's."""
     pieces = facts.load_equipment(session, wanted_of(reservation), lock=False)
     plan = Plan(pieces, Interval(reservation.starts_at, reservation.ends_at), reservation.environment_version)
     return Facts(
@@ -336,7 +358,7 @@ def _facts(session: Session, reservation: Reservation, operator_id: int, now: da
         occupied=plan.occupied,
         pieces=plan.facts,
         hours=facts.hours_of(session, plan.facility, plan.occupied),
-        organisation=facts.organisation_facts(reservation.organisation),
+        organisation=facts.organisation_facts((of or reservation).organisation),
         qualified=facts.qualifications_of(session, operator_id, plan),
         is_block=reservation.kind == "block",
         traceable=reservation.traceable,

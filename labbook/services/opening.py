@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer, allowed_parties, may
 from labbook.domain.errors import Forbidden, NotFound, StaleRevision
 from labbook.domain.reservation import Party
 from labbook.domain.visibility import sees_in_full
-from labbook.models import Change, Equipment, Piece, Reservation, StaffMembership, User
+from labbook.models import Change, Equipment, Piece, Reservation
+from labbook.services import people
 from labbook.services.reservation_views import loading, subject_of
 from labbook.services.reservations import refresh_due
 
@@ -94,19 +95,4 @@ def changed(reservation: Reservation, now: datetime) -> None:
 
 def may_decide(session: Session, reservation: Reservation, actor: Viewer) -> bool:
     """A manager decides for others; for themselves only where the lab has no other manager."""
-    if not actor.manages(reservation.facility_id):
-        return False
-    if reservation.holder_id != actor.id:
-        return True
-    others = session.scalar(
-        select(func.count())
-        .select_from(User)
-        .join(StaffMembership, StaffMembership.user_id == User.id)
-        .where(
-            StaffMembership.facility_id == reservation.facility_id,
-            User.role == "manager",
-            User.active,
-            User.id != actor.id,
-        )
-    )
-    return not others
+    return people.decides_for(session, actor, reservation.facility_id, reservation.holder_id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from labbook.domain.access import Viewer
+from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem
 from labbook.domain.visibility import scope_of
-from labbook.models import Project, ProjectMember, Reservation, User
+from labbook.models import Project, ProjectMember, Reservation, StaffMembership, User
 from labbook.services.known_projects import known
 
 _ACTIVE = (
@@ -138,3 +138,31 @@ def _participants(
         else:
             problems.append(Problem("unknown_participant", "participants", params={"user": email}))
     return found
+
+
+def decides_for(session: Session, actor: Viewer, facility_id: int, holder_id: int) -> bool:
+    """A manager decides for others; for themselves only where the lab has no other manager."""
+    if not actor.manages(facility_id):
+        return False
+    if holder_id != actor.id:
+        return True
+    others = session.scalar(
+        select(func.count())
+        .select_from(User)
+        .join(StaffMembership, StaffMembership.user_id == User.id)
+        .where(
+            StaffMembership.facility_id == facility_id,
+            User.role == "manager",
+            User.active,
+            User.id != actor.id,
+        )
+    )
+    return not others
+
+
+def is_staff(session: Session, user: User, facility_id: int) -> bool:
+    """As ``Viewer.is_staff_of``, of somebody who isn't asking."""
+    if user.role == Role.ADMIN:
+        return True
+    found = exists().where(StaffMembership.user_id == user.id, StaffMembership.facility_id == facility_id)
+    return user.role in (Role.TECHNICIAN, Role.MANAGER) and bool(session.scalar(select(found)))

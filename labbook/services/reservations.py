@@ -19,12 +19,14 @@ from labbook.domain.reservation import BLOCKING, Clock, Status, next_step
 from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT, text_problems
 from labbook.models import (
     Allocation,
+    EnvironmentVersion,
     Equipment,
     HistoryEntry,
     IdempotencyKey,
     Participant,
     Piece,
     Reservation,
+    User,
 )
 from labbook.models.project import ACTIVITIES
 from labbook.services import environments, facts, journal, people, transaction
@@ -72,7 +74,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     if not pieces:
         raise Refused(problems)
     if command.use_now:
-        command = _from_now(command, pieces, now, problems)
+        command = _from_now(command, pieces, recipe, now, problems)
     if len({equipment.facility_id for equipment, _ in pieces}) > 1:
         raise Refused([*problems, Problem("several_facilities", "equipment")])
     facility_id = pieces[0][0].facility_id
@@ -90,6 +92,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     if not when_is_sound or named.holder is None:
         raise Refused(problems)
     plan = Plan(pieces, Interval(command.start, command.end), recipe)
+    problems += _standing_problems(session, command, plan, named.holder, actor, now)
     checked = check_plan(
         session,
         plan,
@@ -101,6 +104,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
             override=command.override,
             is_block=command.kind == "block",
             use_now=command.use_now,
+            traceable=command.traceable,
         ),
     )
     if command.override and checked.may_override and not command.reason.strip():
@@ -133,9 +137,30 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     )
 
 
+def _standing_problems(
+    session: Session, command: RequestReservation, plan: Plan, holder: User, actor: Viewer, now: datetime
+) -> list[Problem]:
+    """What is wrong with who this is for: a block is staff's own, and nobody enters for themselves what
+    another manager would have had to approve.
+    """
+    facility_id = plan.facility.id
+    if command.kind == "block":
+        sound = holder.id == actor.id or people.is_staff(session, holder, facility_id)
+        return [] if sound else [Problem("block_is_staffs", "holder")]
+    afterwards = plan.use.start < now and not command.use_now and policy.needs_manager(plan.facts)
+    if (
+        afterwards
+        and actor.manages(facility_id)
+        and not people.decides_for(session, actor, facility_id, holder.id)
+    ):
+        return [Problem("not_for_oneself", "start")]
+    return []
+
+
 def _from_now(
     command: RequestReservation,
     pieces: Sequence[tuple[Equipment, int]],
+    recipe: EnvironmentVersion | None,
     now: datetime,
     problems: list[Problem],
 ) -> RequestReservation:
@@ -145,7 +170,8 @@ def _from_now(
             problems.append(
                 Problem("use_now_needs_approval", "equipment", params={"equipment": equipment.slug})
             )
-    start = now + timedelta(seconds=max(equipment.setup for equipment, _ in pieces))
+    length = max(command.end - command.start, timedelta(minutes=1))
+    start = now + (now - Plan(pieces, Interval(now, now + length), recipe).occupied.start)
     return replace(command, start=start, end=start + (command.end - command.start))
 
 
@@ -223,6 +249,7 @@ class Asking:
     reservation_id: int | None = None
     keep_start: bool = False
     proposed: bool = False
+    traceable: bool = False
 
 
 @dataclass(frozen=True)
@@ -245,24 +272,26 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
     spans, utilities = facts.draws_of(session, plan)
     own = asking.reservation_id
     placing = facts.place(session, plan, apart_from=own, prefer=_own_places(session, own))
-    problems = policy.check(
-        Facts(
-            now=asking.now,
-            use=plan.use,
-            occupied=plan.occupied,
-            pieces=plan.facts,
-            hours=facts.hours_of(session, plan.facility, plan.occupied),
-            organisation=asking.organisation,
-            qualified=facts.qualifications_of(session, asking.holder_id, plan),
-            budgets=facts.budgets(session, plan, spans, utilities, apart_from=own),
-            free_of_grid=manages or asking.use_now or asking.is_block or asking.proposed,
-            free_of_lead=asking.proposed,
-            enter_past=manages or asking.keep_start,
-            is_block=asking.is_block,
-            ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),
-        ),
-        Phase.REQUEST,
+    known = Facts(
+        now=asking.now,
+        use=plan.use,
+        occupied=plan.occupied,
+        pieces=plan.facts,
+        hours=facts.hours_of(session, plan.facility, plan.occupied),
+        organisation=asking.organisation,
+        qualified=facts.qualifications_of(session, asking.holder_id, plan),
+        budgets=facts.budgets(session, plan, spans, utilities, apart_from=own),
+        free_of_grid=manages or asking.use_now or asking.is_block or asking.proposed,
+        free_of_lead=asking.proposed,
+        enter_past=manages or asking.keep_start,
+        is_block=asking.is_block,
+        ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),
+        traceable=asking.traceable,
     )
+    problems = policy.check(known, Phase.REQUEST)
+    if asking.use_now:  # it is requested, approved and checked in at once
+        asked = {p.code for p in problems}
+        problems += [p for p in policy.check(known, Phase.CHECK_IN) if p.code not in asked]
     overridden = policy.set_aside(problems, asking.override) if may_override else frozenset[str]()
     return Checked(problems, placing, spans, overridden, may_override, enter_past=manages)
 
@@ -354,7 +383,7 @@ def _stamp(reservation: Reservation, actor: Viewer, now: datetime) -> None:
         return
     reservation.approved_at = now
     if reservation.status in (Status.IN_USE, Status.COMPLETED):
-        reservation.checked_in_at = reservation.starts_at
+        reservation.checked_in_at = min(reservation.starts_at, now)
     if reservation.status == Status.COMPLETED:
         reservation.ended_at = reservation.checked_out_at = reservation.ends_at
 

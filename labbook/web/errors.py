@@ -53,7 +53,7 @@ def _labbook_error(error: LabbookError) -> Response:
         case Forbidden():
             return _page(403)
         case Refused(problems=problems, conflicts=conflicts):
-            status = 409 if conflicts and not problems else 422
+            status = 409 if error.is_conflict else 422
             return _again(lambda: keeping.show_again(status, problems, conflicts), status)
         case WrongStatus():
             notice = _("This is no longer possible: it has moved on meanwhile. Here is how it stands now.")

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, NotFound, Refused, StaleRevision, WrongStatus
-from labbook.models import Allocation, HistoryEntry, OutboxMessage, Reservation
+from labbook.models import Allocation, Equipment, HistoryEntry, Organisation, OutboxMessage, Reservation, User
 from labbook.services import changes, decisions, reservation_views, reservations
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView
@@ -275,6 +275,89 @@ def test_a_manager_enters_afterwards_what_happened(session: Session, cast: Cast)
     assert view.status == "completed"
     with pytest.raises(Refused):
         book(session, cast.tom, "chamber", start="2026-03-20 10:00", end="2026-03-20 12:00")
+
+
+def test_nobody_enters_afterwards_for_themselves_what_another_manager_would_have_to_approve(
+    session: Session, cast: Cast
+) -> None:
+    past = {"start": "2026-03-23 08:30", "end": "2026-03-23 12:00"}
+    with pytest.raises(Refused) as refused:
+        book(session, cast.mia, "chamber", **past)
+    assert codes(refused) == {"not_for_oneself"}
+    assert book(session, cast.mia, "scope", **past).status == "in_use"
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(update(User).where(User.id == cast.max.id).values(active=False))
+    session.commit()
+    assert book(session, cast.mia, "chamber", **past).status == "in_use"
+
+
+def test_a_blocks_holder_is_staff_also_after_a_transfer(session: Session, cast: Cast) -> None:
+    with pytest.raises(Refused) as refused:
+        book(session, cast.tom, "chamber", kind="block", holder=cast.carla.email)
+    assert codes(refused) == {"block_is_staffs"}
+    block = book(session, cast.tom, "chamber", kind="block", holder=cast.mia.email)
+    with pytest.raises(Refused) as refused:
+        decisions.transfer(session, Decide(block.id, to=cast.anna.email), actor=cast.mia, now=NOW)
+    assert codes(refused) == {"block_is_staffs"}
+    taken = decisions.transfer(session, Decide(block.id, to=cast.max.email), actor=cast.mia, now=NOW)
+    assert taken.holder.email == cast.max.email
+
+
+def test_a_manager_cannot_hand_themselves_what_they_approved_for_another(
+    session: Session, cast: Cast
+) -> None:
+    asked = book(session, cast.mia, "chamber", holder=cast.tom.email)
+    decisions.approve(session, Decide(asked.id), actor=cast.mia, now=NOW)
+    with pytest.raises(Forbidden):
+        decisions.transfer(session, Decide(asked.id, to=cast.mia.email), actor=cast.mia, now=NOW)
+    given = decisions.transfer(session, Decide(asked.id, to=cast.mia.email), actor=cast.max, now=NOW)
+    assert given.holder.email == cast.mia.email
+
+
+def test_a_transfer_asks_what_the_new_holders_organisation_may_book(session: Session, cast: Cast) -> None:
+    asked = book(session, cast.anna, "chamber")
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(
+        update(Organisation).where(Organisation.slug == "beta").values(bookable_categories=["oscilloscope"])
+    )
+    session.commit()
+    with pytest.raises(Refused) as refused:
+        decisions.transfer(session, Decide(asked.id, to=cast.carla.email), actor=cast.mia, now=NOW)
+    assert codes(refused) == {"organisation_category"}
+
+
+def test_use_now_is_a_check_in_and_held_to_its_rules(session: Session, cast: Cast) -> None:
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(
+        update(Equipment)
+        .where(Equipment.slug == "scope")
+        .values(calibrated_on=date(2020, 1, 1), calibration_interval="P1Y")
+    )
+    session.commit()
+    asked = replace(wish("scope", start="2026-03-23 09:00", end="2026-03-23 10:00"), use_now=True)
+    with pytest.raises(Refused) as refused:
+        reservations.request(session, replace(asked, traceable=True), actor=cast.anna, now=NOW)
+    assert "calibration_lapsed" in codes(refused)
+    assert reservations.request(session, asked, actor=cast.anna, now=NOW).status == "in_use"
+
+
+def test_use_now_of_what_is_set_up_first_is_occupied_from_now_on_and_not_before(
+    session: Session, cast: Cast
+) -> None:
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(update(Equipment).where(Equipment.slug == "scope").values(setup=900))
+    session.commit()
+    view = book(session, cast.anna, "scope", start="2026-03-23 09:00", end="2026-03-23 10:00", use_now=True)
+    assert (view.occupied_start, view.start) == (NOW, NOW + timedelta(minutes=15))
+    assert view.checked_in_at == NOW
+
+
+def test_whoever_proposed_it_does_not_accept_it_for_the_other_side(session: Session, cast: Cast) -> None:
+    asked = book(session, cast.mia, "chamber", holder=cast.anna.email)
+    later = ChangeReservation(start=at("2026-03-24 13:00"), end=at("2026-03-24 15:00"))
+    changes.propose(session, asked.id, later, revision=None, actor=cast.mia, now=NOW)
+    approved = decisions.approve(session, Decide(asked.id), actor=cast.mia, now=NOW)
+    assert (approved.status, approved.start) == ("approved", asked.start)
 
 
 def test_a_block_is_staffs_and_approved_at_once(session: Session, cast: Cast) -> None:
