@@ -18,10 +18,14 @@ migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
-limiter = Limiter(get_remote_address)
 
 
-@limiter.request_filter
-def _is_never_limited() -> bool:
+class PageLimiter(Limiter):
     """Only pages have limits of this kind; looking for some on every other call costs as much as a query."""
-    return request.path.startswith(("/api/", "/feeds/"))
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        if not request.path.startswith(("/api/", "/feeds/")):
+            super()._check_request_limit(callable_name, in_middleware)
+
+
+limiter = PageLimiter(get_remote_address)

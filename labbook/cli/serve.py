@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,20 @@ def serve(host: str, port: int) -> None:
         )
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    _collect_seldom()
     with _scheduling(settings):
         click.echo(f"Labbook is at http://{host}:{port} (Ctrl-C ends it)")
         server.run()
         server.close()
+
+
+def _collect_seldom() -> None:
+    """A week of a calendar makes thousands of tuples and dicts, none of them in a cycle, and by Python's
+    default each thousand has the collector look through all there is.
+    """
+    gc.collect()
+    gc.freeze()  # what is there now stays for good
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _end(*_: Any) -> None:

@@ -51,6 +51,25 @@ class Instant(TypeDecorator[datetime]):
         return _instant if dialect.name == "sqlite" else _in_utc
 
 
+class StoredInstant(Instant):
+    """The same, handed over as the driver gives it: for columns that most rows are not asked for.
+
+    ``read_stored`` makes the instant of it.
+    """
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
+
+def read_stored(value: int | datetime) -> datetime:
+    """What a column of ``StoredInstant`` holds, as an instant in UTC."""
+    found = _instant(value) if isinstance(value, int) else _in_utc(value)
+    assert found is not None
+    return found
+
+
 @lru_cache(maxsize=32_768)
 def _instant(microseconds: int | None) -> datetime | None:
     """Remembered, because a calendar's instants repeat: whole quarters of an hour, many times each."""

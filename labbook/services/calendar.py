@@ -33,6 +33,7 @@ from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status
 from labbook.domain.visibility import Scope, scope_of
 from labbook.models import Allocation, Equipment, Facility, Instant, Place, Reservation
+from labbook.models.base import StoredInstant, read_stored
 from labbook.services.viewers import CHANGES
 
 DAYS_LIMIT = 400
@@ -148,6 +149,9 @@ def _bound(blocking: bool) -> ScalarSelect[Any]:
     return found
 
 
+_TIMES = ("starts_at", "ends_at", "occupied_from", "occupied_until")
+
+
 def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
     """The rows of ``one`` piece, or of several.
 
@@ -168,10 +172,7 @@ def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
             _reservation.c.status,
             _reservation.c.kind,
             _reservation.c.title,
-            _reservation.c.starts_at,
-            _reservation.c.ends_at,
-            _reservation.c.occupied_from,
-            _reservation.c.occupied_until,
+            *(type_coerce(_reservation.c[name], StoredInstant()) for name in _TIMES),
         )
         .select_from(_place)
         .join(_allocation, rows.place_id == _place.c.id)
@@ -268,7 +269,7 @@ def _assembled(rows: Sequence[Row[*tuple[Any, ...]]], pieces: Mapping[int, _Item
 def _add(full: dict[int, FullEntry], row: Row[*tuple[Any, ...]], slug: str) -> None:
     entry = full.get(row[2])
     if entry is None:
-        full[row[2]] = FullEntry._make((*row[8:], [slug]))
+        full[row[2]] = FullEntry._make((*row[8:12], *map(read_stored, row[12:]), [slug]))
     elif slug not in entry.equipment:
         entry.equipment.append(slug)
         entry.equipment.sort()
