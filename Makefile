@@ -16,7 +16,7 @@ JOBS ?= 2
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
-run: $(RUN_STAMP) assets ## install what is missing, prepare the database, serve on http://127.0.0.1:$(PORT)
+run: $(RUN_STAMP) assets ## install what is missing, prepare the database, serve on this machine (PORT=5000)
 	@exec env PORT=$(PORT) $(FLASK) serve
 
 test: $(DEV_STAMP) assets ## every test, on SQLite and PostgreSQL, browser included where Chromium is found

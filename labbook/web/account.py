@@ -134,7 +134,10 @@ def revoke_token(token_id: int) -> Response:
 @blueprint.post("/account/feeds")
 def create_feed() -> FlaskResponse:
     read = Fields(request.form)
-    command = CreateFeed(read.line("feed_scope"), read.line("feed_name"), read.ticked("reference_only"))
+    name = read.line("feed_name")
+    if not name.strip():  # two without a name could not be told apart when one of them is to be revoked
+        name = _("Feed %(number)s", number=len(feeds.list_own(database(), viewer=viewer())) + 1)
+    command = CreateFeed(read.line("feed_scope"), name, read.ticked("reference_only"))
     made = feeds.create(database(), command, actor=viewer(), now=now())
     settings: Settings = current_app.config["SETTINGS"]
     return _page(address=f"{settings.base_url}/feeds/{made.secret}.ics")

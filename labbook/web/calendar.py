@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flask import g, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from labbook.domain.wall_time import local_date
@@ -199,6 +200,7 @@ def _given(found: Timeline, period: Period) -> Mapping[str, Any]:
                 "roomName": word(row.room, locale_code()).capitalize() if row.room else _("Elsewhere"),
                 "category": row.category,
                 "places": row.places,
+                "placesName": ngettext("%(num)s place", "%(num)s places", row.places),
                 "bookable": row.bookable,
                 "automatic": row.automatic,
                 "words": " ".join((row.slug, row.category, row.room or "", *row.name.values())).casefold(),

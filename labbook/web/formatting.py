@@ -49,6 +49,11 @@ def day(at: datetime | date, zone: str) -> str:
     return moments.day(at, ZoneInfo(zone), locale_code())
 
 
+def full_day(on: date) -> str:
+    """A date with its year: of a calibration, of what is valid until then."""
+    return moments.day(on, ZoneInfo("UTC"), locale_code(), year=True)
+
+
 def week_of(at: datetime, zone: str) -> int:
     return moments.week(at, ZoneInfo(zone))
 
@@ -115,4 +120,6 @@ def register(app: Flask) -> None:
         zone_differs=zone_differs,
         zone_name=zone_name,
     )
-    app.jinja_env.filters.update(exact=moments.exact, duration=duration, localised=name_of, word=in_words)
+    app.jinja_env.filters.update(
+        exact=moments.exact, full_day=full_day, duration=duration, localised=name_of, word=in_words
+    )

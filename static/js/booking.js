@@ -104,12 +104,19 @@ class Outlook {
       const answer = await fetch(this.form.dataset.check, {
         method: "POST", body: new FormData(this.form), signal: this.asked.signal,
       });
-      if (answer.ok) this.place.innerHTML = await answer.text();
+      if (answer.ok) this.show(await answer.text());
     } catch (error) {
       if (error.name !== "AbortError") this.place.textContent = "";
       else return;
     }
     this.place.removeAttribute("aria-busy");
+  }
+
+  /** The button says what it does: what a manager approves is asked for. */
+  show(markup) {
+    this.place.innerHTML = markup;
+    const button = this.form.querySelector("[data-submit]");
+    if (button) button.textContent = this.place.querySelector("[data-asks]") ? button.dataset.asks : button.dataset.submit;
   }
 }
 

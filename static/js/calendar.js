@@ -52,7 +52,7 @@ function eventOf(item) {
     start: wall(start),
     end: wall(end),
     title: full ? item.title : words.busyTitle,
-    classNames: ["lb", `lb-${look}`],
+    classNames: ["lb", `lb-${look}`, ...(!full && bySlug.get(item.equipment[0])?.places > 1 ? ["lb-thin"] : [])],
     startEditable: full && MOVABLE.has(item.status),
     durationEditable: full && MOVABLE.has(item.status),
     extendedProps: {
@@ -77,6 +77,7 @@ function content({ event }) {
   if (!use) return ""; // what is being drawn to book it has no words yet
   const whole = occupied[1] - occupied[0];
   const inner = element("span", { class: "lb-use" }, element("span", { class: "lb-title" }, event.title));
+  inner.title = `${event.title}, ${words[look] ?? look}, ${span(...use)}`;
   inner.style.insetInlineStart = `${(100 * (use[0] - occupied[0])) / whole}%`;
   inner.style.width = `${(100 * (use[1] - use[0])) / whole}%`;
   return { domNodes: [inner, element("span", { class: "visually-hidden" }, `, ${words[look] ?? look}, ${span(...use)}`)] };
@@ -229,12 +230,20 @@ function views() {
 function label({ resource }) {
   const { row } = resource.extendedProps;
   if (!row) return { domNodes: [element("strong", {}, resource.title)] };
-  return { domNodes: [element("a", { href: `/equipment/${row.slug}`, title: resource.title }, resource.title)] };
+  const name = element("a", { href: `/equipment/${row.slug}`, title: resource.title }, resource.title);
+  return { domNodes: row.places > 1 ? [name, element("span", { class: "second", title: row.placesName }, `×${row.places}`)] : [name] };
+}
+
+/** A day opens on the hour before now where it is today, else on the morning. */
+function scrollTime(day) {
+  const now = wall(new Date());
+  return day === now.slice(0, 10) ? `${String(Math.max(0, Number(now.slice(11, 13)) - 1)).padStart(2, "0")}:00:00` : "07:00:00";
 }
 
 const asked = new URLSearchParams(location.search).get("view");
 const first = asked || !small ? given.view : "day";
 
+let drawn = false;
 target.replaceChildren();
 const calendar = EventCalendar.create(target, {
   view: VIEWS[first],
@@ -248,7 +257,7 @@ const calendar = EventCalendar.create(target, {
   eventSources: [{ events: load }],
   lazyFetching: true,
   nowIndicator: true,
-  scrollTime: "07:00:00",
+  scrollTime: scrollTime(given.date),
   snapDuration: "00:15:00",
   slotLabelFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
   dayHeaderFormat: { weekday: "short", day: "numeric", month: "short" },
@@ -270,6 +279,7 @@ const calendar = EventCalendar.create(target, {
   loading: (busy) => target.setAttribute("aria-busy", String(busy)),
   datesSet: shown,
 });
+drawn = true;
 
 // --- what stands above it: the same links as without script, without going anywhere ------------------------
 
@@ -291,7 +301,9 @@ function shown({ view }) {
     if (link.dataset.calendarView === name) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
-  remember({ view: name, date: labtime.partsOf(view.currentStart).slice(0, 10) });
+  const day = labtime.partsOf(view.currentStart).slice(0, 10);
+  if (drawn && name === "day") calendar.setOption("scrollTime", scrollTime(day));
+  remember({ view: name, date: day });
 }
 
 /** The address, and the links that leave the page, say what is shown. */

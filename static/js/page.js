@@ -26,5 +26,22 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => delete form.dataset.sent, 4000);
 });
 
+// What is shown once is copied with one click; without this it is selected with one.
+for (const shown of document.querySelectorAll("[data-copy]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button small";
+  button.textContent = shown.dataset.copy;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(shown.textContent.trim());
+      button.textContent = shown.dataset.copied;
+    } catch {
+      getSelection().selectAllChildren(shown);
+    }
+  });
+  shown.after(" ", button);
+}
+
 // What was refused is read first.
 document.querySelector(".problems[role=alert]")?.focus();

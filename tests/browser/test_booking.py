@@ -83,7 +83,7 @@ def test_a_request_is_approved_from_the_queue(opening: Opening, app_cast: Cast, 
     anna, mia = opening(app_cast.anna, width=width), opening(app_cast.mia, width=width)
     anna.goto(f"/book?equipment=chamber&start={tomorrow()}T10:00&end={tomorrow()}T12:00&title=Damp heat")
     expect(anna.locator("#outlook")).to_contain_text("A manager has to agree")
-    anna.get_by_role("button", name="Book", exact=True).click()
+    anna.get_by_role("button", name="Request", exact=True).click()
     expect(anna.locator(".page-head .status")).to_have_text("requested")
     mia.goto("/approvals")
     mia.get_by_text("Ask", exact=True).click()

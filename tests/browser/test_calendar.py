@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
 from labbook.extensions import db
-from labbook.models import Reservation
+from labbook.models import Equipment, Reservation
+from labbook.services import reservations
+from labbook.services.commands import RequestReservation, Wanted
 from tests.browser.conftest import Opening
 from tests.browser.test_booking import take_tomorrow, tomorrow
 from tests.cast import ZONE, Cast
@@ -98,6 +102,30 @@ def test_on_a_phone_a_day_is_shown_and_nothing_stands_over_the_edge(
     page.goto(f"/calendar?date={tomorrow()}")
     expect(page.get_by_role("link", name="Day", exact=True)).to_have_attribute("aria-current", "true")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_phone_no_name_is_cut_and_what_is_in_use_is_handed_back_without_scrolling(
+    app: Flask, app_cast: Cast, opening: Opening
+) -> None:
+    session = db.session()
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    for number in (1, 2):
+        long = session.query(Equipment).filter_by(slug=f"source{'-2' if number == 2 else ''}").one()
+        long.name = {"en": f"Bidirectional DC source {number}"}
+    session.commit()
+    now = datetime.now(UTC)
+    wish = RequestReservation((Wanted("scope"),), now, now + timedelta(hours=1), "Now", use_now=True)
+    made = reservations.request(session, wish, actor=app_cast.anna, now=now)
+    session.rollback()
+    page = opening(app_cast.anna, width=390)
+    page.goto("/calendar")
+    expect(page.locator(".ec-row-head", has_text="Bidirectional DC source 2")).to_be_visible()
+    cut = "h => h.scrollWidth > h.clientWidth + 1 || h.scrollHeight > h.clientHeight + 1"
+    script = f"heads => heads.filter({cut}).map(h => h.innerText)"
+    assert page.locator(".ec-row-head").evaluate_all(script) == []
+    page.goto(f"/reservations/{made.id}")
+    expect(page.get_by_role("button", name="Hand back")).to_be_in_viewport()
 
 
 def test_without_script_the_calendar_is_the_list(app: Flask, app_cast: Cast, opening: Opening) -> None:

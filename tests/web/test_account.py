@@ -20,7 +20,7 @@ def clock(app: Flask) -> Clock:
 
 
 def codes(html: str) -> list[str]:
-    return re.findall(r'<code class="code">([^<]+)</code>', html)
+    return re.findall(r'<code class="code"[^>]*>([^<]+)</code>', html)
 
 
 def test_a_feed_address_is_shown_once_reads_and_can_be_revoked(app: Flask, app_cast: Cast) -> None:
