@@ -38,7 +38,10 @@ class SlotPolicy:
 
 @dataclass(frozen=True)
 class PieceFacts:
-    """One piece of equipment as the rules see it; ``wanted`` is how many of its ``places`` are asked for."""
+    """One piece of equipment as the rules see it; ``wanted`` is how many of its ``places`` are asked for.
+
+    ``occupied``: with its own set-up and tear-down; None where that is the whole reservation's.
+    """
 
     slug: str
     category: str
@@ -51,6 +54,7 @@ class PieceFacts:
     policy: SlotPolicy
     qualifications: frozenset[str] = frozenset()
     calibration_due: date | None = None
+    occupied: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ def not_in_the_past(facts: Facts) -> Iterator[Problem]:
 
 
 def lead_time(facts: Facts) -> Iterator[Problem]:
-    if facts.enter_past or facts.free_of_lead or facts.use.start < facts.now:
+    """Nor does it count for a block of staff, nor for what is entered afterwards."""
+    if facts.free_of_lead or facts.is_block or facts.use.start < facts.now:
         return
     for piece in facts.pieces:
         if facts.use.start - facts.now < piece.policy.lead:
@@ -195,8 +200,16 @@ def staffed_hours(facts: Facts) -> Iterator[Problem]:
     if facts.is_block:
         return
     for piece in facts.pieces:
-        if piece.attended and not facts.hours.is_staffed_throughout(facts.occupied):
+        if piece.attended and not facts.hours.is_staffed_throughout(piece.occupied or facts.occupied):
             yield Problem("unstaffed", "start", overridable=True, params={"equipment": piece.slug})
+
+
+def shutdowns_ahead(facts: Facts) -> Iterator[Problem]:
+    """At check-in, what is over no longer counts."""
+    if facts.now < facts.occupied.end:
+        ahead = Interval(max(facts.now, facts.occupied.start), facts.occupied.end)
+        for closed in facts.hours.shutdowns_within(ahead):
+            yield Problem("shutdown", "start", params={"start": closed.start, "end": closed.end})
 
 
 def shutdowns(facts: Facts) -> Iterator[Problem]:
@@ -204,11 +217,16 @@ def shutdowns(facts: Facts) -> Iterator[Problem]:
         yield Problem("shutdown", "start", params={"start": closed.start, "end": closed.end})
 
 
+def _last_day(facts: Facts) -> date:
+    """The day of the last instant of use: what ends at midnight does not touch the day that begins then."""
+    return local_date(facts.use.end - timedelta(microseconds=1), facts.hours.zone)
+
+
 def organisation_may_book(facts: Facts) -> Iterator[Problem]:
     if facts.is_block:
         return
     may = facts.organisation
-    if may.until is not None and local_date(facts.use.end, facts.hours.zone) > may.until:
+    if may.until is not None and _last_day(facts) > may.until:
         yield Problem("organisation_until", "end", overridable=True, params={"until": may.until})
     for piece in facts.pieces:
         if may.categories is not None and piece.category not in may.categories:
@@ -223,7 +241,7 @@ def organisation_may_book(facts: Facts) -> Iterator[Problem]:
 def _qualification(facts: Facts, running_out: Weight) -> Iterator[Problem]:
     if facts.is_block:
         return
-    first, last = (local_date(at, facts.hours.zone) for at in (facts.use.start, facts.use.end))
+    first, last = local_date(facts.use.start, facts.hours.zone), _last_day(facts)
     for kind in sorted({kind for piece in facts.pieces for kind in piece.qualifications}):
         until = facts.qualified.get(kind, date.min)
         if until is None:
@@ -246,7 +264,7 @@ def qualification_lasts(facts: Facts) -> Iterator[Problem]:
 
 
 def calibration(facts: Facts) -> Iterator[Problem]:
-    last = local_date(facts.use.end, facts.hours.zone)
+    last = _last_day(facts)
     for piece in facts.pieces:
         if piece.calibration_due is not None and piece.calibration_due < last:
             yield Problem(
@@ -258,10 +276,11 @@ def calibration(facts: Facts) -> Iterator[Problem]:
 
 
 def traceable_calibration(facts: Facts) -> Iterator[Problem]:
-    today = local_date(facts.now, facts.hours.zone)
+    """What has to be traceable needs a calibration that holds until its end."""
+    last = max(_last_day(facts), local_date(facts.now, facts.hours.zone))
     for piece in facts.pieces:
         due = piece.calibration_due
-        if facts.traceable and due is not None and due < today:
+        if facts.traceable and due is not None and due < last:
             yield Problem("calibration_lapsed", "equipment", params={"equipment": piece.slug, "due": due})
 
 
@@ -336,7 +355,7 @@ RULES: Mapping[Phase, Sequence[Rule]] = {
         qualification,
         calibration,
     ),
-    Phase.CHECK_IN: (in_service, not_retired, qualification_lasts, traceable_calibration),
+    Phase.CHECK_IN: (in_service, not_retired, shutdowns_ahead, qualification_lasts, traceable_calibration),
 }
 
 

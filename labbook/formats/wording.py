@@ -53,6 +53,7 @@ SENTENCES: Mapping[str, str] = {
     "not_an_instant": N_("Write date and time as in 2026-03-24T10:00:00+01:00."),
     "period_too_long": N_("At most {days} days can be asked for at once."),
     "taken_meanwhile": N_("Somebody else was faster. Please look again and try once more."),
+    "not_permitted": N_("The rules of who may do what do not allow it."),
     "block_is_staffs": N_("A block has nobody but the lab's own staff as its holder."),
     "not_for_oneself": N_(
         "What another manager would have to approve, nobody enters afterwards for themselves."

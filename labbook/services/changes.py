@@ -95,7 +95,7 @@ def propose(
         wished = _wished(session, reservation, wish, problems)
         if reservation.status == Status.IN_USE:
             raise WrongStatus("propose", reservation.status)
-        checked = _check(session, reservation, wished, wish, problems, actor, now)
+        checked = _check(session, reservation, wished, wish, problems, actor, now, proposing=True)
         _hold(session, reservation, wished, checked, actor, now, "proposal", wish.reason)
         return view_of(session, reservation, viewer=actor, problems=checked.problems)
 
@@ -355,6 +355,7 @@ def _check(
     now: datetime,
     *,
     accepting: Change | None = None,
+    proposing: bool = False,
 ) -> Checked:
     checked = check_plan(
         session,
@@ -369,7 +370,7 @@ def _check(
             use_now=False,
             reservation_id=reservation.id,
             keep_start=_keeps_start(reservation, wished, accepting),
-            proposed=accepting is not None and accepting.kind == "proposal",
+            proposed=proposing or (accepting is not None and accepting.kind == "proposal"),
         ),
     )
     # What a manager set aside once counts on for a manager and for giving back, not for another wish.

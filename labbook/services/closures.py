@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, NotFound, Problem, Refused
+from labbook.domain.reservation import BLOCKING
 from labbook.domain.words import NOTES_LIMIT, text_problems
-from labbook.models import Closure, Facility, Reservation
-from labbook.services import transaction
+from labbook.models import Closure, Equipment, Facility, Reservation
+from labbook.services import journal, transaction
 
 KINDS = ("unstaffed", "shutdown")
 
@@ -94,7 +95,7 @@ def _live(session: Session, closures: Sequence[Closure]) -> list[tuple[int, date
     rows = session.execute(
         select(Reservation.facility_id, Reservation.occupied_from, Reservation.occupied_until).where(
             Reservation.facility_id.in_({c.facility_id for c in closures}),
-            Reservation.status.in_(("requested", "approved", "in_use")),
+            Reservation.status.in_(sorted(BLOCKING)),
             Reservation.occupied_until > min(c.starts_at for c in closures),
             Reservation.occupied_from < max(c.ends_at for c in closures),
         )
@@ -102,8 +103,11 @@ def _live(session: Session, closures: Sequence[Closure]) -> list[tuple[int, date
     return [(facility_id, start, end) for facility_id, start, end in rows]
 
 
-def add(session: Session, command: AddClosure, *, actor: Viewer) -> int:
-    """The id. What is reserved already stays: its people decide with the manager."""
+def add(session: Session, command: AddClosure, *, actor: Viewer, now: datetime) -> int:
+    """The id. What is reserved already stays: its people hear of a shutdown, and decide with the manager.
+
+    Whoever is requesting at the same moment is waited for, or waits and is refused.
+    """
 
     def work() -> int:
         facility = session.scalar(select(Facility).where(Facility.slug == command.facility))
@@ -125,12 +129,39 @@ def add(session: Session, command: AddClosure, *, actor: Viewer) -> int:
             ends_at=command.end,
             reason=command.reason.strip(),
         )
+        _lock_equipment(session, facility.id)
         session.add(row)
         session.flush()
+        if row.kind == "shutdown":
+            _tell(session, row, actor, now)
         transaction.touch(session, facility.id)
         return row.id
 
     return transaction.write(session, work)
+
+
+def _lock_equipment(session: Session, facility_id: int) -> None:
+    """In order of id, as everybody who takes places."""
+    session.execute(
+        select(Equipment.id)
+        .where(Equipment.facility_id == facility_id)
+        .order_by(Equipment.id)
+        .with_for_update(key_share=True)
+    )
+
+
+def _tell(session: Session, closure: Closure, actor: Viewer, now: datetime) -> None:
+    affected = session.scalars(
+        select(Reservation).where(
+            Reservation.facility_id == closure.facility_id,
+            Reservation.status.in_(sorted(BLOCKING)),
+            Reservation.occupied_until > closure.starts_at,
+            Reservation.occupied_from < closure.ends_at,
+        )
+    )
+    for reservation in affected:
+        told = [reservation.holder_id, reservation.requested_by_id]
+        journal.post(session, "closed", told, now=now, reservation=reservation, apart_from=actor.id)
 
 
 def remove(session: Session, closure_id: int, *, actor: Viewer) -> None:

@@ -48,7 +48,7 @@ def slot_policy(equipment: Equipment) -> SlotPolicy:
     )
 
 
-def piece_facts(equipment: Equipment, wanted: int) -> PieceFacts:
+def piece_facts(equipment: Equipment, wanted: int, occupied: Interval | None = None) -> PieceFacts:
     return PieceFacts(
         slug=equipment.slug,
         category=equipment.category,
@@ -61,6 +61,7 @@ def piece_facts(equipment: Equipment, wanted: int) -> PieceFacts:
         policy=slot_policy(equipment),
         qualifications=frozenset(q.kind.slug for q in equipment.qualifications),
         calibration_due=calibration_due(equipment.calibration_interval, equipment.calibrated_on),
+        occupied=occupied,
     )
 
 
@@ -100,7 +101,7 @@ class Plan:
 
     @cached_property
     def facts(self) -> list[PieceFacts]:
-        return [piece_facts(equipment, wanted) for equipment, wanted in self.pieces]
+        return [piece_facts(equipment, wanted, self.span(equipment)) for equipment, wanted in self.pieces]
 
 
 # Built once: putting these statements together takes longer than running them.

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from labbook.domain import policy
-from labbook.domain.access import Viewer
 from labbook.domain.interval import Interval
 from labbook.domain.policy import Facts
 from labbook.domain.wall_time import Hours, next_on_grid
@@ -28,7 +27,6 @@ def next_free(
     start: datetime,
     length: timedelta,
     *,
-    viewer: Viewer,
     now: datetime,
 ) -> Interval | None:
     """The first period of this length at or after ``start`` in which all pieces have room.
@@ -39,11 +37,13 @@ def next_free(
     pieces = facts.load_equipment(session, wanted, lock=False)
     if not pieces or length <= timedelta(0) or any(count > e.places for e, count in pieces):
         return None
+    if any(length > timedelta(seconds=e.slot_longest) for e, _ in pieces):
+        return None
     grid = max(timedelta(seconds=equipment.slot_grid) for equipment, _ in pieces)
     plan = Plan(pieces, Interval(start, start + length))
     search = Interval(plan.occupied.start, plan.occupied.end + AHEAD)
     hours = facts.hours_of(session, plan.facility, search)
-    places = [place.id for equipment, _ in pieces for place in equipment.place_rows]
+    places = [place.id for equipment, _ in pieces for place in equipment.current_places]
     occupied = occupied_places(session, places, search)
     at = next_on_grid(max(start, now), grid, plan.zone)
     for _ in range(_TRIES):
@@ -63,7 +63,6 @@ def offers(
     start: datetime,
     length: timedelta,
     *,
-    viewer: Viewer,
     now: datetime,
     count: int = 3,
 ) -> list[Interval]:
@@ -73,7 +72,7 @@ def offers(
         after = start
         while found and after < found[-1].end:
             after += timedelta(days=1)
-        each = next_free(session, wanted, after, length, viewer=viewer, now=now)
+        each = next_free(session, wanted, after, length, now=now)
         if each is None:
             break
         found.append(each)
@@ -92,7 +91,7 @@ def _wait(
     span = plan.span(equipment)
     ends = [
         max((i.end for i in occupied.get(place.id, ()) if i.overlaps(span)), default=None)
-        for place in equipment.place_rows
+        for place in equipment.current_places
     ]
     taken = sorted(end for end in ends if end is not None)
     lacking = count - (len(ends) - len(taken))

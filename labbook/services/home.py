@@ -190,7 +190,7 @@ def free_now(session: Session, *, viewer: Viewer, now: datetime, slug: str | Non
         query = query.where(Equipment.slug == slug)
     pieces = session.scalars(query).all()
     within = Interval(now, now + AHEAD)
-    places = [place.id for piece in pieces for place in piece.place_rows]
+    places = [place.id for piece in pieces for place in piece.current_places]
     occupied = occupied_places(session, places, within)
     test = _Test(session, viewer, now, pieces)
     found = []
@@ -212,7 +212,7 @@ def free_now(session: Session, *, viewer: Viewer, now: datetime, slug: str | Non
 def _free_until(piece: Equipment, occupied: Mapping[int, Sequence[Interval]], within: Interval) -> datetime:
     """The longest that one place of it is free from now on, its set-up and tear-down taken off."""
     least = within.start
-    for place in piece.place_rows:
+    for place in piece.current_places:
         taken = [i for i in occupied.get(place.id, ()) if i.end > within.start]
         first = min((i.start for i in taken), default=None)
         end = within.end if first is None else first - timedelta(seconds=piece.teardown)

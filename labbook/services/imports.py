@@ -51,14 +51,14 @@ def take(session: Session, content: bytes, slug: str, *, now: datetime, dry_run:
     ).one_or_none()
     if found is None:
         raise NotFound("equipment")
-    keeper = _keeper(session, found.id)
+    keepers = _keepers(session, found.id)
     taken, known, untaken = 0, 0, []
     for event in list(read(content, ZoneInfo(found.time_zone))):
         if isinstance(event, Unread):
             untaken.append(Untaken(event.uid, event.title, [Problem(event.code)]))
             continue
         try:
-            if _take(session, event, slug, keeper, now, dry_run):
+            if _take(session, event, slug, keepers, now, dry_run):
                 taken += 1
             else:
                 known += 1
@@ -66,17 +66,27 @@ def take(session: Session, content: bytes, slug: str, *, now: datetime, dry_run:
             raise
         except Refused as error:
             untaken.append(Untaken(event.uid, event.title, error.problems, error.conflicts))
-        except LabbookError as error:
-            untaken.append(Untaken(event.uid, event.title, [Problem(str(error))]))
+        except LabbookError:
+            untaken.append(Untaken(event.uid, event.title, [Problem("not_permitted")]))
     return Imported(taken, known, untaken)
 
 
-def _take(session: Session, event: Event, slug: str, keeper: Viewer, now: datetime, dry_run: bool) -> bool:
+def _take(
+    session: Session,
+    event: Event,
+    slug: str,
+    keepers: Sequence[Viewer],
+    now: datetime,
+    dry_run: bool,
+) -> bool:
     key = f"ics {slug} {event.key}"
-    told = select(IdempotencyKey.id).where(IdempotencyKey.user_id == keeper.id, IdempotencyKey.key == key)
+    ids = [keeper.id for keeper in keepers]
+    told = select(IdempotencyKey.id).where(IdempotencyKey.user_id.in_(ids), IdempotencyKey.key == key)
     if session.scalar(told) is not None:
         return False
     holder = event.organiser if viewers.by_email(session, event.organiser) is not None else None
+    # Nobody approves for themselves while somebody else can.
+    keeper = next((each for each in keepers if each.email != holder), keepers[0])
     command = RequestReservation(
         equipment=(Wanted(slug),),
         start=event.start,
@@ -106,17 +116,16 @@ def _asked(session: Session, command: RequestReservation, keeper: Viewer, now: d
         return reservations.request(session, again, actor=keeper, now=now)
 
 
-def _keeper(session: Session, facility_id: int) -> Viewer:
-    """In whose name: the first manager of the facility, or an admin."""
+def _keepers(session: Session, facility_id: int) -> list[Viewer]:
+    """In whose names: the managers of the facility, then the admins."""
     managers = (
         select(User.email)
         .join(StaffMembership, StaffMembership.user_id == User.id)
         .where(StaffMembership.facility_id == facility_id, User.role == "manager", User.active)
     )
     admins = select(User.email).where(User.role == "admin", User.active)
-    for query in (managers, admins):
-        email = session.scalar(query.order_by(User.id).limit(1))
-        found = viewers.by_email(session, email) if email else None
-        if found is not None:
-            return found
-    raise Refused([Problem("no_keeper", "equipment")])
+    emails = [email for query in (managers, admins) for email in session.scalars(query.order_by(User.id))]
+    found = [viewer for email in emails if (viewer := viewers.by_email(session, email)) is not None]
+    if not found:
+        raise Refused([Problem("no_keeper", "equipment")])
+    return found

@@ -282,7 +282,7 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
         qualified=facts.qualifications_of(session, asking.holder_id, plan),
         budgets=facts.budgets(session, plan, spans, utilities, apart_from=own),
         free_of_grid=manages or asking.use_now or asking.is_block or asking.proposed,
-        free_of_lead=asking.proposed,
+        free_of_lead=asking.proposed or asking.keep_start,
         enter_past=manages or asking.keep_start,
         is_block=asking.is_block,
         ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),

@@ -182,7 +182,7 @@ def _suggest(values: MultiDict[str, str], slugs: list[str], offered: BookingChoi
     chosen = [known[slug] for slug in slugs if slug in known]
     if chosen and "start_date" not in values:
         wanted = [Wanted(each.slug) for each in chosen]
-        free = free_time.next_free(database(), wanted, now(), AN_HOUR, viewer=viewer(), now=now())
+        free = free_time.next_free(database(), wanted, now(), AN_HOUR, now=now())
         _replace(values, _typed_period(free, zone))
     if "start_date" not in values:
         values["start_date"] = f"{now().astimezone(zone):%Y-%m-%d}"

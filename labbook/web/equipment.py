@@ -99,9 +99,7 @@ def _next_free(view: EquipmentView) -> Interval | None:
     if view.state != "in_service":
         return None
     length = min(max(view.slot.shortest, timedelta(hours=1)), view.slot.longest)
-    return free_time.next_free(
-        database(), [Wanted(view.slug)], now() + view.slot.lead, length, viewer=viewer(), now=now()
-    )
+    return free_time.next_free(database(), [Wanted(view.slug)], now() + view.slot.lead, length, now=now())
 
 
 def _free_now(view: EquipmentView) -> FreeNow | None:

@@ -212,7 +212,7 @@ def close() -> Response:
     if read.problems or start is None or end is None:
         raise Refused(read.problems)
     command = AddClosure(slug, read.line("kind"), start, end, read.line("reason"))
-    closures.add(database(), command, actor=viewer())
+    closures.add(database(), command, actor=viewer(), now=now())
     flash(_("Entered."), "success")
     return redirect(url_for("manage.closed"), 303)
 

@@ -88,7 +88,7 @@ def _offers(pieces: Sequence[Wanted], environment: str | None, use: Interval) ->
         pieces = environments.pieces_for(database(), asked, [], search=False)[1]
     if not pieces:
         return []
-    return free_time.offers(database(), pieces, use.start, use.duration, viewer=viewer(), now=now())
+    return free_time.offers(database(), pieces, use.start, use.duration, now=now())
 
 
 def _plots(

@@ -91,6 +91,18 @@ def test_each_event_is_taken_or_reported_and_none_twice(app: Flask, app_cast: Ca
     assert verify.verify(db.session()) == []
 
 
+def test_what_a_manager_organised_another_manager_approves(app: Flask, app_cast: Cast, file: Path) -> None:
+    events = file.read_bytes().replace(b"Anna@alpha.example", app_cast.mia.email.encode())
+    file.write_bytes(events)
+    done = run(app, "reservations", "import", str(file), "--equipment", "chamber")
+    (mias,) = [row for row in kept() if row.title == "Gate drive"]
+    assert (mias.status, mias.holder.email) == ("approved", app_cast.mia.email)
+    assert mias.approved_by_id == app_cast.max.id
+    again = run(app, "reservations", "import", str(file), "--equipment", "chamber")
+    assert done.exit_code == again.exit_code
+    assert len([row for row in kept() if row.title == "Gate drive"]) == 1
+
+
 def test_what_is_no_calendar_or_no_equipment_is_said(app: Flask, app_cast: Cast, file: Path) -> None:
     assert (
         "no such equipment" in run(app, "reservations", "import", str(file), "--equipment", "nothing").stderr
