@@ -32,7 +32,8 @@ class EnvironmentVersion(Base):
 
     ``needs``: ``[{"equipment": slug} | {"category": c, "capabilities": {name: range}}, "count", "places"]``.
     ``setup``, ``teardown`` in seconds, None for "the longest of its parts'". ``draws`` maps the slug of a
-    utility to thousandths of its unit, instead of the sum of the parts'.
+    utility to thousandths of its unit, instead of the sum of the parts'. ``readouts``: after how many seconds
+    of running the test is read out.
     """
 
     __tablename__ = "environment_versions"
@@ -49,6 +50,7 @@ class EnvironmentVersion(Base):
     ambient: Mapped[dict[str, Any]]
     draws: Mapped[dict[str, Any]]
     permit: Mapped[bool] = mapped_column(server_default=text("false"))
+    readouts: Mapped[list[int]] = mapped_column(JSON, server_default="[]", default=list)
     needs: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
 
     environment: Mapped[Environment] = relationship(back_populates="versions")

@@ -17,7 +17,8 @@ class Equipment(Base):
     """A bookable item. Durations are whole seconds; ``decision`` None means "no deadline".
 
     ``capabilities`` maps a name to ``{"text", "low", "high", "unit"}`` (``domain.capability``).
-    ``calibration_interval`` is an ISO 8601 duration; None means that none is needed.
+    ``calibration_interval`` is an ISO 8601 duration; None means that none is needed. ``timing`` holds what
+    it says of reminders and grace otherwise than its facility (``domain.timing``).
     """
 
     __tablename__ = "equipment"
@@ -62,6 +63,7 @@ class Equipment(Base):
     slot_horizon: Mapped[int] = mapped_column(server_default="31536000")
     slot_grace: Mapped[int] = mapped_column(server_default="1800")
     slot_decision: Mapped[int | None]
+    timing: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
     facility: Mapped[Facility] = relationship()
     room: Mapped[Room | None] = relationship()

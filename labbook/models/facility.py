@@ -15,7 +15,8 @@ class Facility(Base):
     """A laboratory.
 
     ``staffed`` maps a weekday (``mon``…``sun``) to ranges of wall time, ``[["08:00", "12:00"], …]``;
-    a missing day is unstaffed. ``example`` says that its data are an example and no inventory.
+    a missing day is unstaffed. ``example`` says that its data are an example and no inventory. ``timing``:
+    what holds of reminders and grace for all its equipment (``domain.timing``).
     """
 
     __tablename__ = "facilities"
@@ -28,6 +29,7 @@ class Facility(Base):
     staffed: Mapped[dict[str, Any]]
     duty_phone: Mapped[str | None]
     example: Mapped[bool] = mapped_column(server_default=text("false"))
+    timing: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
 
     rooms: Mapped[list[Room]] = relationship(back_populates="facility", order_by="Room.position")
 

@@ -16,6 +16,7 @@ class OutboxMessage(Base):
     """A mail to one user. ``kind`` names its template, ``payload`` what the template needs.
 
     ``due_at`` is when to try next and None once it has left (``sent_at``) or was given up (``failed_at``).
+    ``digest``: it leaves together with the others of its user that are due then.
     """
 
     __tablename__ = "outbox"
@@ -36,6 +37,7 @@ class OutboxMessage(Base):
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+    digest: Mapped[bool] = mapped_column(server_default=text("false"))
 
     user: Mapped[User] = relationship()
 

@@ -36,12 +36,20 @@ class Reservation(Base):
     tear-down, and end early when the rest was given back. ``public_id`` is what the outside sees.
     ``revision`` grows with every change (optimistic concurrency). ``due_at`` is when the scheduler must act
     next, None for never. ``overridden`` lists the problem codes a manager set aside.
+
+    ``timing`` is what the equipment said of reminders and grace when it was booked (``domain.timing``),
+    ``taken`` the steps of the scheduler that are behind it. ``hold``: an ``option`` of a manager for
+    ``customer``, or an ``offer`` to somebody on the waitlist; both are requests that lapse at ``decide_by``.
+    ``displaced_since``: what overran before it still stands on its place; ``freed_at``: since when nothing
+    of the lab's keeps its people waiting any more. ``grow_at``: when an overrun's occupation grows next.
+    ``permit_required``: nothing may be energised until ``permit_signed_at``.
     """
 
     __tablename__ = "reservations"
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
         CheckConstraint("kind IN ('booking','block')", name="kind"),
+        CheckConstraint("hold IN ('option','offer')", name="hold"),
         CheckConstraint(ACTIVITY_CHECK, name="activity"),
         CheckConstraint("ends_at > starts_at", name="order"),
         CheckConstraint("occupied_from <= starts_at AND occupied_until > occupied_from", name="occupied"),
@@ -86,6 +94,16 @@ class Reservation(Base):
     overrun_since: Mapped[datetime | None]
     cancel_cause: Mapped[str | None]
     decide_by: Mapped[datetime | None]
+    timing: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    taken: Mapped[list[str]] = mapped_column(server_default="[]", default=list)
+    hold: Mapped[str | None]
+    customer: Mapped[str] = mapped_column(server_default="")
+    displaced_since: Mapped[datetime | None]
+    freed_at: Mapped[datetime | None]
+    grow_at: Mapped[datetime | None]
+    permit_required: Mapped[bool] = mapped_column(server_default=text("false"))
+    permit_signed_at: Mapped[datetime | None]
+    permit_signed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     due_at: Mapped[datetime | None]
     due_attempts: Mapped[int] = mapped_column(server_default="0")
     due_error: Mapped[str | None]

@@ -18,12 +18,17 @@ class User(Base):
 
     ``password_hash`` is None until an invitation was accepted. ``session_epoch`` grows when
     every session must end (password changed, deactivated); sessions carry the number they began with.
+    ``calendar_by``: whether their calendar learns of reservations by feed or by invitations in mail, one of
+    the two. ``kiosk_code_hash``: SHA-256 of the code by which a kiosk knows them. ``mail_refused_at`` and
+    ``mail_refusal``: when and how their mail server refused a message for good.
     """
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("role IN ('engineer','technician','manager','admin')", name="role"),
         CheckConstraint("email = lower(email)", name="email_lower"),
+        CheckConstraint("calendar_by IN ('feed','invitation')", name="calendar_by"),
+        Index("uq_users_kiosk_code_hash", "kiosk_code_hash", unique=True),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -34,6 +39,10 @@ class User(Base):
     locale: Mapped[str] = mapped_column(server_default="en")
     password_hash: Mapped[str | None]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
+    calendar_by: Mapped[str] = mapped_column(server_default="feed")
+    kiosk_code_hash: Mapped[str | None]
+    mail_refused_at: Mapped[datetime | None]
+    mail_refusal: Mapped[str | None]
     session_epoch: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime]
 
