@@ -29,7 +29,10 @@ class User(Base):
         CheckConstraint("email = lower(email)", name="email_lower"),
         CheckConstraint("calendar_by IN ('feed','invitation')", name="calendar_by"),
         Index("uq_users_kiosk_code_hash", "kiosk_code_hash", unique=True),
-    )
+        # Looked at every few seconds, and mostly for nothing.
+        Index("ix_users_invited", "id", postgresql_where=text("calendar_by = 'invitation'"),
+              sqlite_where=text("calendar_by = 'invitation'")),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     email: Mapped[str] = mapped_column(unique=True)

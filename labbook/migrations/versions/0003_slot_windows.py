@@ -172,12 +172,17 @@ def upgrade() -> None:
     sa.Column('reservation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('sequence', sa.Integer(), nullable=False),
     sa.Column('method', sa.String(), nullable=False),
+    sa.Column('fingerprint', sa.String(), nullable=False),
+    sa.Column('revision', sa.Integer(), nullable=False),
+    sa.Column('starts_at', Instant(), nullable=False),
+    sa.Column('ends_at', Instant(), nullable=False),
     sa.Column('sent_at', Instant(), nullable=False),
     sa.CheckConstraint("method IN ('REQUEST','CANCEL')", name=op.f('ck_sent_invitations_method')),
     sa.ForeignKeyConstraint(['reservation_id'], ['reservations.id'], name=op.f('fk_sent_invitations_reservation_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_sent_invitations_user_id')),
     sa.PrimaryKeyConstraint('user_id', 'reservation_id', name=op.f('pk_sent_invitations'))
     )
+    op.create_index('ix_sent_invitations_open', 'sent_invitations', ['ends_at'], unique=False, postgresql_where=sa.text("method = 'REQUEST'"), sqlite_where=sa.text("method = 'REQUEST'"))
     op.create_index('ix_sent_invitations_reservation_id', 'sent_invitations', ['reservation_id'], unique=False)
 
     op.create_table('visits',
@@ -286,6 +291,7 @@ def upgrade() -> None:
             words = column.replace(' INSTANT', f' {instant}').replace(' KEY ', f' {key} ')
             op.execute(f'ALTER TABLE {table} ADD COLUMN {words}')
     op.create_index('uq_users_kiosk_code_hash', 'users', ['kiosk_code_hash'], unique=True)
+    op.create_index('ix_users_invited', 'users', ['id'], unique=False, postgresql_where=sa.text("calendar_by = 'invitation'"), sqlite_where=sa.text("calendar_by = 'invitation'"))
     op.execute(
         'UPDATE reservations SET permit_required = true WHERE environment_version_id IN'
         ' (SELECT id FROM environment_versions WHERE permit)'
