@@ -17,7 +17,9 @@ class Visit(Base):
     """Somebody comes to the running test: a ``readout`` after so many seconds of running, or a ``visit``.
 
     ``planned_at`` is laid into staffed time and moves with the pauses of the test, as long as it is not
-    ``done_at``. ``length`` in seconds. ``due_at`` is when the scheduler says so, None once it has.
+    ``done_at``; one that somebody moved is ``fixed`` and stays while it can. ``staffed``: the lab has people
+    there throughout. ``length`` in seconds. ``due_at`` is when the scheduler says so, None once it has; it
+    has said so of the time in ``announced_for``.
     """
 
     __tablename__ = "visits"
@@ -36,6 +38,8 @@ class Visit(Base):
     after: Mapped[int | None]
     planned_at: Mapped[datetime]
     length: Mapped[int]
+    fixed: Mapped[bool] = mapped_column(server_default=text("false"))
+    staffed: Mapped[bool] = mapped_column(server_default=text("true"))
     remark_id: Mapped[int | None] = mapped_column(ForeignKey("remarks.id"))
     done_at: Mapped[datetime | None]
     done_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
@@ -43,6 +47,7 @@ class Visit(Base):
     revision: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
+    announced_for: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     due_attempts: Mapped[int] = mapped_column(server_default="0")
     due_error: Mapped[str | None]
