@@ -6,7 +6,7 @@ from labbook.models.environment import Environment, EnvironmentVersion
 from labbook.models.equipment import Equipment, EquipmentDraw, EquipmentQualification, Place
 from labbook.models.facility import ChangeCounter, Closure, Facility, Room, Utility
 from labbook.models.history import HistoryEntry, Message, Remark
-from labbook.models.kiosk import FaultReport, KioskDevice, Relay
+from labbook.models.kiosk import FaultReport, KioskDevice, Relay, RelayReceiver
 from labbook.models.long_test import Pause, Visit
 from labbook.models.notification import NotificationPreference, SentInvitation
 from labbook.models.organisation import Organisation
@@ -54,6 +54,7 @@ __all__ = [
     "Qualification",
     "QualificationKind",
     "Relay",
+    "RelayReceiver",
     "Remark",
     "Reservation",
     "Room",

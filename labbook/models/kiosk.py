@@ -64,7 +64,7 @@ class Relay(Base):
     """Words for the people of whatever occupies the equipment, who stay unnamed, as does the sender.
 
     ``matter`` is coded (``alarm``, ``leak``, ``smell``, ``noise``, ``other``). The answer goes back the
-    same way.
+    same way. ``reservation_id`` where it went to the people of exactly one.
     """
 
     __tablename__ = "relays"
@@ -87,3 +87,12 @@ class Relay(Base):
     reservation: Mapped[Reservation | None] = relationship()
     remark: Mapped[Remark | None] = relationship(foreign_keys=remark_id)
     answer: Mapped[Remark | None] = relationship(foreign_keys=answer_id)
+
+
+class RelayReceiver(Base):
+    """Who was told, and may answer: fixed when it was passed on, whatever becomes of the reservation."""
+
+    __tablename__ = "relay_receivers"
+
+    relay_id: Mapped[int] = mapped_column(ForeignKey("relays.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)

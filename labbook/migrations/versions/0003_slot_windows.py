@@ -167,6 +167,15 @@ def upgrade() -> None:
     op.create_index('ix_relays_reservation_id', 'relays', ['reservation_id'], unique=False)
     op.create_index('ix_relays_sender_id', 'relays', ['sender_id'], unique=False)
 
+    op.create_table('relay_receivers',
+    sa.Column('relay_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['relay_id'], ['relays.id'], name=op.f('fk_relay_receivers_relay_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_relay_receivers_user_id')),
+    sa.PrimaryKeyConstraint('relay_id', 'user_id', name=op.f('pk_relay_receivers'))
+    )
+    op.create_index('ix_relay_receivers_user_id', 'relay_receivers', ['user_id'], unique=False)
+
     op.create_table('sent_invitations',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('reservation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
