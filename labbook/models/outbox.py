@@ -23,6 +23,8 @@ class OutboxMessage(Base):
     __table_args__ = (
         Index("ix_outbox_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
               sqlite_where=text("due_at IS NOT NULL")),
+        Index("ix_outbox_failed", "failed_at", postgresql_where=text("failed_at IS NOT NULL"),
+              sqlite_where=text("failed_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

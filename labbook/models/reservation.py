@@ -55,6 +55,8 @@ class Reservation(Base):
         CheckConstraint("occupied_from <= starts_at AND occupied_until > occupied_from", name="occupied"),
         Index("ix_reservations_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
               sqlite_where=text("due_at IS NOT NULL")),
+        Index("ix_reservations_put_aside", "facility_id", "due_at",
+              postgresql_where=text("due_error IS NOT NULL"), sqlite_where=text("due_error IS NOT NULL")),
         Index("ix_reservations_holder", "holder_id", "occupied_until"),
         Index("ix_reservations_organisation", "organisation_id", "occupied_until"),
         Index("ix_reservations_project", "project_id", "occupied_until"),

@@ -34,7 +34,9 @@ class Webhook(Base):
 class WebhookDelivery(Base):
     """One event for one rig, written with the step it tells of; ``due_at`` None once it is settled.
 
-    ``sequence`` numbers the events of a webhook, so that the rig can tell old from new.
+    Settled is what was delivered, what has failed for good, and, with neither, what was superseded: an
+    opening whose window had closed before the rig could be told. ``id`` grows with each event of a webhook,
+    so that the rig can tell old from new.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -42,6 +44,8 @@ class WebhookDelivery(Base):
         CheckConstraint("event IN ('window.opened','window.closed','test')", name="event"),
         Index("ix_webhook_deliveries_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
               sqlite_where=text("due_at IS NOT NULL")),
+        Index("ix_webhook_deliveries_failed", "failed_at", postgresql_where=text("failed_at IS NOT NULL"),
+              sqlite_where=text("failed_at IS NOT NULL")),
         Index("ix_webhook_deliveries_webhook", "webhook_id", "id"),
     )  # fmt: skip
 

@@ -284,6 +284,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('public_id', name=op.f('uq_webhook_deliveries_public_id'))
     )
     op.create_index('ix_webhook_deliveries_due', 'webhook_deliveries', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+    op.create_index('ix_webhook_deliveries_failed', 'webhook_deliveries', ['failed_at'], unique=False, postgresql_where=sa.text('failed_at IS NOT NULL'), sqlite_where=sa.text('failed_at IS NOT NULL'))
     op.create_index('ix_webhook_deliveries_reservation_id', 'webhook_deliveries', ['reservation_id'], unique=False)
     op.create_index('ix_webhook_deliveries_webhook', 'webhook_deliveries', ['webhook_id', 'id'], unique=False)
 
@@ -302,6 +303,8 @@ def upgrade() -> None:
         for column in columns:
             words = column.replace(' INSTANT', f' {instant}').replace(' KEY ', f' {key} ')
             op.execute(f'ALTER TABLE {table} ADD COLUMN {words}')
+    op.create_index('ix_reservations_put_aside', 'reservations', ['facility_id', 'due_at'], unique=False, postgresql_where=sa.text('due_error IS NOT NULL'), sqlite_where=sa.text('due_error IS NOT NULL'))
+    op.create_index('ix_outbox_failed', 'outbox', ['failed_at'], unique=False, postgresql_where=sa.text('failed_at IS NOT NULL'), sqlite_where=sa.text('failed_at IS NOT NULL'))
     op.create_index('uq_users_kiosk_code_hash', 'users', ['kiosk_code_hash'], unique=True)
     op.create_index('ix_users_invited', 'users', ['id'], unique=False, postgresql_where=sa.text("calendar_by = 'invitation'"), sqlite_where=sa.text("calendar_by = 'invitation'"))
     op.execute(
