@@ -28,6 +28,7 @@ from labbook.extensions import db
 from labbook.jobs.tasks import Work
 from labbook.jobs.timetable import TIMETABLE, Job
 from labbook.services import heartbeats
+from labbook.services.heartbeats import Tally
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,12 @@ class Scheduler:
         self._threads = ThreadPoolExecutor(1)
         self.name = ""
         self.started_at = datetime.min.replace(tzinfo=UTC)
+        self._tally = Tally()
 
     def start(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.started_at = datetime.now(UTC)
+        self._tally = Tally()
         self._threads = ThreadPoolExecutor(len(TIMETABLE))
         scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -94,7 +97,8 @@ class Scheduler:
         settings: Settings = self._app.config["SETTINGS"]
         try:
             with self._app.app_context(), Session(db.engine) as session:
-                return job.task(Work(session, settings, self.name, self.started_at, datetime.now(UTC)))
+                work = Work(session, settings, self.name, self.started_at, datetime.now(UTC), self._tally)
+                return job.task(work)
         except (StorageTrouble, OperationalError) as error:
             log.warning("%s: the database is not available: %s", job.name, type(error).__name__)
         except Exception:  # the loop outlives every job

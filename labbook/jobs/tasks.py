@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from labbook.config import Settings
 from labbook.services import heartbeats, outbox, sweep
+from labbook.services.heartbeats import Tally
 from labbook.services.outbox import Office
 from labbook.services.post import carrier
 
@@ -18,13 +19,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Work:
-    """What a task gets: ``name`` is this process among several."""
+    """What a task gets: ``name`` is this process among several, ``tally`` counts what it does."""
 
     session: Session
     settings: Settings
     name: str
     started_at: datetime
     now: datetime
+    tally: Tally = field(default_factory=Tally)
 
 
 def sweep_due(work: Work) -> datetime | None:
@@ -32,7 +34,7 @@ def sweep_due(work: Work) -> datetime | None:
     done = sweep.sweep(work.session, now=work.now)
     if done:
         log.info("swept %s", ", ".join(f"{step} {count}" for step, count in sorted(done.items())))
-    heartbeats.beat(work.session, work.name, started_at=work.started_at, now=work.now)
+    heartbeats.beat(work.session, work.name, started_at=work.started_at, now=work.now, tally=work.tally)
     return sweep.next_due(work.session)
 
 
@@ -42,5 +44,6 @@ def send_mail(work: Work) -> None:
     office = Office(settings.base_url, settings.mail_from)
     with carrier(settings.mail_url, settings.instance / "mail") as way:
         done = outbox.send_due(work.session, way, office, now=work.now)
+    work.tally.count(sent=done["sent"])
     if done:
         log.info("mail %s", ", ".join(f"{outcome} {count}" for outcome, count in sorted(done.items())))

@@ -9,7 +9,7 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from labbook.models import OutboxMessage, Reservation, SchedulerHeartbeat, guards
+from labbook.models import SchedulerHeartbeat, guards
 
 SILENT_AFTER = timedelta(seconds=60)
 
@@ -22,9 +22,6 @@ class Health:
     schema: str | None = None
     missing_guards: tuple[str, ...] = ()
     heard: datetime | None = None
-    due: int = 0
-    failed: int = 0
-    unsent: int = 0
 
     def scheduler_silent(self, now: datetime) -> bool:
         return self.heard is None or now - self.heard > SILENT_AFTER
@@ -37,18 +34,11 @@ def examine(session: Session, *, now: datetime) -> Health:
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" not in tables or "reservations" not in tables:
             return Health(database=True)
-        due = select(func.count()).select_from(Reservation).where(Reservation.due_at <= now)
         return Health(
             database=True,
             schema=session.scalar(text("SELECT version_num FROM alembic_version")),
             missing_guards=tuple(guards.missing(connection)),
             heard=session.scalar(select(func.max(SchedulerHeartbeat.seen_at))),
-            due=session.scalar(due) or 0,
-            failed=session.scalar(due.where(Reservation.due_error.is_not(None))) or 0,
-            unsent=session.scalar(
-                select(func.count()).select_from(OutboxMessage).where(OutboxMessage.due_at <= now)
-            )
-            or 0,
         )
     except DBAPIError:
         return Health(database=False)

@@ -12,7 +12,8 @@ from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from labbook.config import Settings
 from labbook.extensions import db
-from labbook.services import health
+from labbook.services import health, measures
+from labbook.web import exposition
 
 blueprint = Blueprint("operations", __name__)
 _answers: Counter[str] = Counter()
@@ -54,24 +55,20 @@ def newest_schema() -> str | None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Prometheus text."""
+    """Prometheus text. What cannot be measured just now is left out, never 0."""
     now = datetime.now(UTC)
     found = health.examine(db.session(), now=now)
-    lines = [
-        "# TYPE labbook_database_up gauge",
-        f"labbook_database_up {int(found.database)}",
-        "# TYPE labbook_due gauge",
-        f"labbook_due {found.due}",
-        "# TYPE labbook_due_failed gauge",
-        f"labbook_due_failed {found.failed}",
-        "# TYPE labbook_mail_unsent gauge",
-        f"labbook_mail_unsent {found.unsent}",
-        "# TYPE labbook_scheduler_silent gauge",
-        f"labbook_scheduler_silent {int(found.scheduler_silent(now))}",
-        "# TYPE labbook_responses_total counter",
-        *(f'labbook_responses_total{{class="{kind}"}} {count}' for kind, count in sorted(_answers.items())),
+    shown = [
+        exposition.gauge("labbook_database_up", int(found.database)),
+        exposition.gauge("labbook_scheduler_silent", int(found.scheduler_silent(now))),
+        exposition.counter(
+            "labbook_responses_total", [({"class": k}, n) for k, n in sorted(_answers.items())]
+        ),
     ]
-    return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    if found.database and found.schema == newest_schema():
+        shown += exposition.measures(measures.take(db.session(), now=now), now)
+        db.session().rollback()
+    return Response("".join(shown), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def count_answer(response: Response) -> Response:
