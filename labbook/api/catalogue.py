@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from labbook.api.answers import json_answer
 from labbook.api.asking import database, now
 from labbook.api.reading import Query
-from labbook.domain.durations import written_duration
+from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem
 from labbook.services import equipment
 from labbook.services.equipment import (
@@ -160,6 +160,7 @@ def _environment(view: EnvironmentView) -> Mapping[str, Any]:
         "ambient": view.ambient,
         "draws": _draws(view.draws),
         "permit": view.permit,
+        "readouts": [written_hours(after) for after in view.readouts],
         "needs": [
             {
                 "equipment": need.equipment,

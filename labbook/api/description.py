@@ -257,6 +257,7 @@ _ENVIRONMENT = _object(
     ambient=_QUANTITIES,
     draws=_QUANTITIES,
     permit={"type": "boolean"},
+    readouts=_list(_DURATION),
     needs=_list({"type": "object"}),
     example={"type": "boolean"},
 )

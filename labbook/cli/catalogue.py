@@ -11,7 +11,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from labbook.domain.durations import written_duration
+from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import StorageTrouble
 from labbook.extensions import db
 from labbook.formats.catalogue_entries import CatalogueRefused, Fault
@@ -77,6 +77,8 @@ def _written(field: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int) and field.startswith(_DURATIONS):
         return written_duration(value)
+    if field == "readouts":
+        return "[" + ", ".join(written_hours(each) for each in value) + "]"
     if isinstance(value, dict):
         if "text" in value and "unit" in value:
             return str(value["text"])

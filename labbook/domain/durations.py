@@ -56,6 +56,14 @@ def parse_calendar_duration(text: str) -> str:
     return text
 
 
+def written_hours(seconds: int) -> str:
+    """Seconds of running as the hours that a test is spoken of by: ``PT168H``, never ``P7D``."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = ((hours, "H"), (minutes, "M"), (rest, "S"))
+    return "PT" + ("".join(f"{n}{sign}" for n, sign in parts if n) or "0H")
+
+
 def written_duration(seconds: int) -> str:
     """Seconds as the shortest exact ISO 8601 duration."""
     days, rest = divmod(seconds, 86_400)

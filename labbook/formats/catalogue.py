@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from labbook.domain.capability import QuantityError, offers, parse_budget, parse_draw, parse_need, parse_offer
-from labbook.domain.durations import DurationError, parse_calendar_duration
+from labbook.domain.durations import DurationError, parse_calendar_duration, parse_duration
 from labbook.domain.hazards import HAZARDS
 from labbook.domain.matching import Candidate, Need, match
 from labbook.domain.opening_hours import HoursError, parse_hours
@@ -38,6 +38,7 @@ from labbook.formats.toml_lines import Path, lines_of
 
 KINDS = ("facility", "utility", "equipment", "environment")
 PIECES_LIMIT = 50
+READOUTS_LIMIT = 100
 SLOT = SlotPolicy()
 
 _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -241,6 +242,7 @@ class _Reading:
             ambient=table.ranges("ambient", parse_need),
             draws=self._draws(table, facility),
             permit=table.truth("permit"),
+            readouts=_readouts(table),
             needs=tuple(self._need(need, facility) for need in table.tables("needs")),
         )
         if "needs" not in table.values:
@@ -418,6 +420,25 @@ def _slot(table: Table) -> SlotPolicy:
 
 def _length(slot: Table, key: str, default: timedelta) -> timedelta:
     return timedelta(seconds=slot.seconds(key, int(default.total_seconds())) or 0)
+
+
+def _readouts(table: Table) -> tuple[int, ...]:
+    """After how many seconds of running, each once and in order."""
+    found: set[int] = set()
+    for index, text in table.texts("readouts"):
+        try:
+            seconds = int(parse_duration(text).total_seconds())
+        except DurationError as error:
+            table.element_wrong("readouts", index, error.code, **error.params)
+            continue
+        if not seconds:
+            table.element_wrong("readouts", index, "duration_nothing", text=text)
+        elif seconds in found:
+            table.element_wrong("readouts", index, "repeated")
+        found.add(seconds)
+    if len(found) > READOUTS_LIMIT:
+        table.wrong("readouts", "too_many", limit=READOUTS_LIMIT)
+    return tuple(sorted(found))
 
 
 def _named_twice(table: Table, entry: EnvironmentEntry) -> None:

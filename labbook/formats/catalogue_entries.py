@@ -96,7 +96,10 @@ class NeedEntry:
 
 @dataclass(frozen=True)
 class EnvironmentEntry:
-    """``setup``, ``teardown`` in seconds, None for the longest of its parts'; ``draws`` replace theirs."""
+    """``setup``, ``teardown`` in seconds, None for the longest of its parts'; ``draws`` replace theirs.
+
+    ``readouts``: after how many seconds of running the test is read out, in order.
+    """
 
     slug: str
     line: int
@@ -107,6 +110,7 @@ class EnvironmentEntry:
     ambient: Mapping[str, StoredRange]
     draws: Mapping[str, int]
     permit: bool
+    readouts: tuple[int, ...]
     needs: tuple[NeedEntry, ...]
 
 

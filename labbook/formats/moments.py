@@ -75,6 +75,14 @@ def duration(length: timedelta, locale: str = "en") -> str:
     return " ".join(parts) or f"0 {word('min', locale)}"
 
 
+def running(length: timedelta, locale: str = "en") -> str:
+    """``"168 h"``, ``"412 h 30 min"``: hours of running, which a long test is spoken of by."""
+    minutes = int(length.total_seconds()) // 60
+    hours, left = divmod(minutes, 60)
+    parts = [f"{hours} {word('h', locale)}"] if hours or not left else []
+    return " ".join([*parts, f"{left} {word('min', locale)}"] if left else parts)
+
+
 def ago(at: datetime, now: datetime, locale: str = "en") -> str:
     """The largest unit of how long it is between the two: ``"26 h"``, ``"3 d"``, ``"5 min"``."""
     seconds = int(abs((now - at).total_seconds()))

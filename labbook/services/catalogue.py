@@ -244,6 +244,7 @@ class _Upsert:
             "ambient": dict(entry.ambient),
             "draws": dict(entry.draws),
             "permit": entry.permit,
+            "readouts": list(entry.readouts),
             "needs": [need.stored() for need in entry.needs],
         }
         row = self.stored.environments.get(entry.slug)

@@ -132,7 +132,9 @@ class NeedView:
 
 @dataclass(frozen=True)
 class EnvironmentView:
-    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"."""
+    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"; so are ``readouts``, of
+    running.
+    """
 
     slug: str
     facility: str
@@ -145,6 +147,7 @@ class EnvironmentView:
     ambient: Mapping[str, str]
     draws: Sequence[DrawView]
     permit: bool
+    readouts: Sequence[int]
     needs: Sequence[NeedView]
 
 
@@ -414,6 +417,7 @@ def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> E
             if slug in utilities
         ],
         permit=row.permit,
+        readouts=row.readouts,
         needs=[
             NeedView(
                 equipment=need.get("equipment"),

@@ -62,6 +62,12 @@ def duration(length: timedelta) -> str:
     return moments.duration(length, locale_code())
 
 
+def running(length: timedelta | int) -> str:
+    """``"168 h"`` of running, of as much time or as many seconds."""
+    whole = length if isinstance(length, timedelta) else timedelta(seconds=length)
+    return moments.running(whole, locale_code())
+
+
 def ago(at: datetime) -> str:
     return moments.ago(at, datetime.now(UTC), locale_code())
 
@@ -121,5 +127,10 @@ def register(app: Flask) -> None:
         zone_name=zone_name,
     )
     app.jinja_env.filters.update(
-        exact=moments.exact, full_day=full_day, duration=duration, localised=name_of, word=in_words
+        exact=moments.exact,
+        full_day=full_day,
+        duration=duration,
+        running=running,
+        localised=name_of,
+        word=in_words,
     )

@@ -35,11 +35,13 @@ def test_load_prints_what_it_changes_and_a_second_time_nothing(app: Flask, tmp_p
 def test_load_prints_each_field_from_old_to_new(app: Flask, tmp_path: Path) -> None:
     load(app, written(tmp_path, FULL))
     text = FULL.replace('setup = "PT30M"', 'setup = "PT1H"').replace("-70..180 degC", "-70..190 degC")
+    text = text.replace('"PT500H", "PT168H"', '"PT168H", "PT500H", "PT1000H"')
     changed = load(app, written(tmp_path, text)).stdout.splitlines()
     assert changed == [
         "updated equipment chamber-1: setup: PT30M -> PT1H; capabilities: {temperature = -70..180 degC, "
         "volume = 1000 L} -> {temperature = -70..190 degC, volume = 1000 L}",
-        "0 created, 1 updated.",
+        "updated environment damp-heat-bias: readouts: [PT168H, PT500H] -> [PT168H, PT500H, PT1000H]",
+        "0 created, 2 updated.",
     ]
 
 

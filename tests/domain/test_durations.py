@@ -13,6 +13,7 @@ from labbook.domain.durations import (
     parse_calendar_duration,
     parse_duration,
     written_duration,
+    written_hours,
 )
 from labbook.domain.opening_hours import HoursError, parse_hours
 
@@ -95,3 +96,11 @@ def test_hours_that_make_no_sense_are_refused(ranges: list[str], code: str) -> N
     with pytest.raises(HoursError) as refused:
         parse_hours(ranges)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(604_800, "PT168H"), (3_600_000, "PT1000H"), (5400, "PT1H30M"), (0, "PT0H")]
+)
+def test_running_is_written_in_hours(seconds: int, written: str) -> None:
+    assert written_hours(seconds) == written
+    assert parse_duration(written) == timedelta(seconds=seconds)

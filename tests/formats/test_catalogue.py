@@ -86,6 +86,7 @@ setup = "PT2H"
 ambient = { temperature = "85 degC", humidity = "85 percent" }
 draws = { feeder-a = "4 kVA" }
 permit = true
+readouts = ["PT500H", "PT168H"]
 needs = [
   { category = "climate-chamber", capabilities = { temperature = "20..85 degC" }, places = 2 },
   { equipment = "scope" },
@@ -135,6 +136,7 @@ def test_every_key_is_read() -> None:
     recipe = found.environments[0]
     assert (recipe.setup, recipe.teardown, recipe.permit) == (7200, None, True)
     assert recipe.draws == {"feeder-a": 4000}
+    assert recipe.readouts == (168 * 3600, 500 * 3600)
     assert recipe.needs[0].stored() == {
         "category": "climate-chamber",
         "capabilities": {"temperature": parse_need("20..85 degC").stored()},
@@ -150,6 +152,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
     assert (scope.places, scope.pool, scope.attended, scope.setup, scope.teardown) == (1, False, False, 0, 0)
     assert (scope.approval, scope.check_in, scope.state) == ("manager", "none", "in_service")
     assert (scope.capabilities, scope.draws, scope.qualifications, scope.hazards) == ({}, {}, (), ())
+    assert parse(FULL.replace('readouts = ["PT500H", "PT168H"]', "")).environments[0].readouts == ()
     assert (scope.parallel, scope.calibration_interval) == (False, None)
     assert scope.slot == SlotPolicy()
     assert scope.slot.longest == timedelta(days=90)
@@ -200,6 +203,12 @@ MISTAKES = [
     ('tue = "08:00-16:00"', 'tuesday = "08:00-16:00"', "staffed", "unknown_key_meant"),
     ('capacity = "250 kVA"', 'capacity = "plenty"', "capacity", "not_a_quantity"),
     ('capacity = "250 kVA"', "", 'slug = "feeder-a"', "key_missing"),
+    ('readouts = ["PT500H"', 'readouts = ["500 h"', "readouts", "not_a_duration"),
+    ('readouts = ["PT500H"', 'readouts = ["P1M"', "readouts", "duration_calendar"),
+    ('readouts = ["PT500H"', 'readouts = ["PT0H"', "readouts", "duration_nothing"),
+    ('readouts = ["PT500H"', 'readouts = ["P7D"', "readouts", "repeated"),
+    ('readouts = ["PT500H"', "readouts = [500", "readouts", "wrong_type"),
+    ('["PT500H", "PT168H"]', str([f"PT{n}H" for n in range(1, 102)]), "readouts", "too_many"),
     ('{ equipment = "scope" }', '{ equipment = "scoop" }', "scoop", "unknown_equipment_meant"),
     ('{ equipment = "scope" }', '{ equipment = "scope", places = 2 }', '"scope", places', "too_many_places"),
     ('{ equipment = "scope" }', '{ equipment = "scope", category = "x" }', '"x"', "equipment_or_category"),

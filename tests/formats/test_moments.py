@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from labbook.formats.moments import ago, duration, moment, span
+from labbook.formats.moments import ago, duration, moment, running, span
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 
@@ -40,3 +40,17 @@ def test_durations_are_said_in_their_units(minutes: int, said: str) -> None:
 
 def test_how_long_ago_is_one_unit() -> None:
     assert ago(utc("2026-11-24 07:00"), utc("2026-11-25 09:00")) == "26 h"
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(days=7), "168 h"),
+        (timedelta(hours=1000), "1000 h"),
+        (timedelta(hours=412, minutes=30, seconds=59), "412 h 30 min"),
+        (timedelta(minutes=20), "20 min"),
+        (timedelta(0), "0 h"),
+    ],
+)
+def test_running_is_said_in_hours(length: timedelta, said: str) -> None:
+    assert running(length) == said
