@@ -15,12 +15,13 @@ from tests.live import free_port
 
 
 class Mailbox:
-    """``refuse`` maps a recipient to the answer it gets instead."""
+    """``refuse`` maps a recipient to the answer it gets instead; ``refuse_data`` answers every message."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self.messages: list[EmailMessage] = []
         self.refuse: dict[str, str] = {}
+        self.refuse_data = ""
         self.port = free_port()
 
     @property
@@ -36,6 +37,8 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
+        if self.refuse_data:
+            return self.refuse_data
         found = message_from_bytes(envelope.content or b"", policy=policy.default)  # type: ignore[arg-type]
         self.messages.append(found)
         return "250 OK"

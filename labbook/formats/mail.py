@@ -7,24 +7,25 @@ letter holds was chosen by the service for its one reader; nothing is looked up 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from labbook.formats.moments import span, zone_name
 from labbook.formats.words import translations, word
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "mail"
 
-KINDS = frozenset(path.stem for path in TEMPLATES.glob("*.txt")) - {"base"}
+KINDS = frozenset(path.stem for path in TEMPLATES.glob("*.txt")) - {"base", "digest"}
 ABOUT_ACCOUNTS = frozenset({"invitation", "password_reset"})
 
 
@@ -60,7 +61,8 @@ class Subject:
 class Letter:
     """One mail to one reader. ``about`` is None for what concerns their account.
 
-    ``actor`` did what is told; ``words`` is what they wrote, ``reason`` why.
+    ``actor`` did what is told; ``words`` is what they wrote, ``reason`` why. ``more`` is what else the
+    message was posted with. ``choice_url``: where its reader chooses whether they get such letters.
     """
 
     kind: str
@@ -74,6 +76,8 @@ class Letter:
     actor: str = ""
     reason: str = ""
     words: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    choice_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,34 +88,90 @@ class Rendered:
 
 
 def render(letter: Letter) -> Rendered:
-    """Raises ``ValueError`` for a kind that has no template."""
-    if letter.kind not in KINDS:
-        raise ValueError(f"no mail is written for {letter.kind!r}")
+    """Raises ``ValueError`` for a kind that has no template, and for one that asks for what there isn't."""
     plain, marked = _environments(letter.locale)
-    template = plain.get_template(f"{letter.kind}.txt")
     values = _values(letter)
-    subject = " ".join(_block(template, "subject", values).split())
-    lead = [part.strip() for part in _block(template, "lead", values).split("\n\n") if part.strip()]
-    more = {"subject": subject, "lead": lead, "action": _action(letter)}
-    return Rendered(
-        subject, template.render(values), marked.get_template("base.html").render({**values, **more})
-    )
+    try:
+        template = plain.get_template(f"{_known(letter.kind)}.txt")
+        subject = " ".join(_block(template, "subject", values).split())
+        lead = [part.strip() for part in _block(template, "lead", values).split("\n\n") if part.strip()]
+        more = {"subject": subject, "lead": lead, "action": _action(letter)}
+        html = marked.get_template("base.html").render({**values, **more})
+        return Rendered(subject, template.render(values), html)
+    except TemplateError as error:
+        raise ValueError(f"the mail for {letter.kind!r}: {error}") from error
 
 
 def compose(letter: Letter, *, sender: str) -> EmailMessage:
     """The mail to hand over. Raises ``ValueError`` when an address cannot be written."""
-    rendered = render(letter)
-    host = sender.rpartition("@")[2] or "localhost"
+    message = _envelope(letter, letter.message_id, letter.written_at, sender)
+    if letter.about is not None:  # so that mail programs keep one reservation's letters together
+        message["References"] = f"<reservation-{letter.about.id}@{_host(sender)}>"
+    return _filled(message, render(letter))
+
+
+def compose_digest(letters: Sequence[Letter], *, sender: str) -> EmailMessage:
+    """One mail with a line of each letter, all to the same reader; there is at least one.
+
+    Its Message-ID follows from theirs: the same letters are the same mail, however often it is tried.
+    """
+    first = letters[0]
+    plain, marked = _environments(first.locale)
+    lines = [(_line(letter), letter.url) for letter in letters]
+    ngettext = translations(first.locale).ngettext
+    subject = ngettext("Your day at the lab: %d message", "Your day at the lab: %d messages", len(lines))
+    values = {
+        "locale": first.locale,
+        "reader": first.name,
+        "subject": subject % len(lines),
+        "lines": lines,
+        "choice_url": first.choice_url,
+    }
+    joined = "".join(sorted(letter.message_id for letter in letters))
+    message_id = sha256(joined.encode()).hexdigest()[:32]
+    message = _envelope(first, message_id, max(letter.written_at for letter in letters), sender)
+    text = plain.get_template("digest.txt").render(values)
+    html = marked.get_template("digest.html").render(values)
+    return _filled(message, Rendered(subject % len(lines), text, html))
+
+
+def _line(letter: Letter) -> str:
+    """``"Approved: A test · Tue 24 Mar, 10:00–12:00 (2 h)"``."""
+    plain, _marked = _environments(letter.locale)
+    try:
+        template = plain.get_template(f"{_known(letter.kind)}.txt")
+        said = " ".join(_block(template, "subject", _values(letter)).split())
+    except (TemplateError, ValueError):  # the rest of a day's mail does not wait for one line of it
+        said = translations(letter.locale).gettext("A message")
+    if letter.about is None:
+        return said
+    about = letter.about
+    return f"{said} · {span(about.start, about.end, ZoneInfo(about.zone), letter.locale)}"
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"no mail is written for {kind!r}")
+    return kind
+
+
+def _host(sender: str) -> str:
+    return sender.rpartition("@")[2] or "localhost"
+
+
+def _envelope(letter: Letter, message_id: str, written_at: datetime, sender: str) -> EmailMessage:
     message = EmailMessage()
-    message["Subject"] = rendered.subject
     message["From"] = Address("Labbook", addr_spec=sender)
     message["To"] = Address(letter.name, addr_spec=letter.address)
-    message["Date"] = format_datetime(letter.written_at)
-    message["Message-ID"] = f"<{letter.message_id}@{host}>"
-    if letter.about is not None:  # so that mail programs keep one reservation's letters together
-        message["References"] = f"<reservation-{letter.about.id}@{host}>"
+    message["Date"] = format_datetime(written_at)
+    message["Message-ID"] = f"<{message_id}@{_host(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = letter.locale
+    return message
+
+
+def _filled(message: EmailMessage, rendered: Rendered) -> EmailMessage:
+    message["Subject"] = rendered.subject
     message.set_content(rendered.text)
     message.add_alternative(rendered.html, subtype="html")
     return message
@@ -147,6 +207,8 @@ def _values(letter: Letter) -> dict[str, Any]:
         "actor": letter.actor,
         "reason": letter.reason,
         "words": letter.words,
+        "more": letter.more,
+        "choice_url": letter.choice_url,
         "title": about.title if about else "",
         "holder": about.holder if about else "",
         "organisation": about.organisation if about else "",
@@ -180,4 +242,6 @@ def _facts(about: Subject, locale: str) -> list[tuple[str, str]]:
 
 def _action(letter: Letter) -> str:
     _ = translations(letter.locale).gettext
-    return _("Choose a password") if letter.kind in ABOUT_ACCOUNTS else _("Open the reservation")
+    if letter.kind in ABOUT_ACCOUNTS:
+        return _("Choose a password")
+    return _("Open the reservation") if letter.about else _("Open in Labbook")

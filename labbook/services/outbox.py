@@ -3,231 +3,256 @@
 A message is claimed first (its ``due_at`` moves to the next attempt), then sent outside of any
 transaction, then marked as sent. Who dies in between leaves it due again: a mail may arrive twice, with
 the same Message-ID, and never not at all.
+
+What its reader wants once a day is put back until then (``digest``). All that is due to one reader at one
+instant is claimed, sent and marked together, and stays together over every attempt, so that a daily mail
+keeps its Message-ID too.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Row, select, update
+from sqlalchemy.orm import Session
 
-from labbook.domain.access import Viewer
-from labbook.domain.visibility import sees_in_full
-from labbook.formats.mail import Letter, Proposed, Subject, compose
-from labbook.formats.words import localised
-from labbook.models import OutboxMessage, Reservation
-from labbook.services import transaction, viewers
+from labbook.domain.notification import Mode
+from labbook.formats.mail import compose, compose_digest
+from labbook.models import OutboxMessage, User
+from labbook.services import letters, transaction
+from labbook.services.letters import Due, Office
 from labbook.services.post import Carrier, NotNow, Undeliverable
-from labbook.services.reservation_views import (
-    ChangeView,
-    PieceView,
-    ReservationView,
-    loading,
-    subject_of,
-    view_of,
-)
+
+__all__ = ["Office", "send_due"]
 
 BATCH = 50
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 2, 5, 15, 30, 60, 120, 240))
 GIVE_UP_AFTER = timedelta(days=7)
+UNSEEN = "its reader may no longer see it"
+UNWANTED = "its reader wants no mail of this"
 _ERROR_LIMIT = 500
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Office:
-    """Where links lead, and who writes."""
+class Claim:
+    """Messages that are this process's until the next attempt is due: one, or a daily mail's."""
 
-    base_url: str
-    sender: str
+    row_ids: tuple[int, ...]
+    user_id: int
+    attempts: int
+    digest: bool
+
+    @property
+    def named(self) -> str:
+        return ", ".join(map(str, self.row_ids))
 
 
 def send_due(session: Session, carrier: Carrier, office: Office, *, now: datetime) -> Counter[str]:
-    """Send what is due at ``now``; how many were ``sent``, ``postponed``, ``dropped`` and ``given_up``.
+    """Send what is due at ``now``; how many mails were ``sent``, and how many messages were ``postponed``,
+    ``dropped`` (no longer theirs to see), ``given_up``, ``kept`` for the daily mail, or ``unwanted``.
 
     When nobody answers at the other end, the rest of the pass is left for later.
     """
     done: Counter[str] = Counter()
-    for row_id, attempts in _claimed(session, now):
+    for claim in _claimed(session, now):
         try:
-            done[_send(session, carrier, office, row_id, now)] += 1
+            done.update(_send(session, carrier, office, claim, now))
         except NotNow as error:
-            done[_postpone(session, row_id, error, attempts, now)] += 1
+            done.update(_postpone(session, claim, error, now))
         except OSError as error:
-            done[_postpone(session, row_id, error, attempts, now)] += 1
+            done.update(_postpone(session, claim, error, now))
             break
     return done
 
 
-def _claimed(session: Session, now: datetime) -> Iterator[tuple[int, int]]:
-    """One after the other, claimed just before it is sent; each with the number of its attempt."""
+def _claimed(session: Session, now: datetime) -> Iterator[Claim]:
+    """One after the other, claimed just before it is sent."""
     while rows := _due(session, now):
-        for row_id, due_at, attempts in rows:
-            if _claim(session, row_id, due_at, attempts, now):
-                yield row_id, attempts + 1
+        for row in rows:
+            if row_ids := _claim(session, row, now):
+                yield Claim(row_ids, row.user_id, row.attempts + 1, row.digest)
 
 
-def _due(session: Session, now: datetime) -> list[tuple[int, datetime, int]]:
+def _due(session: Session, now: datetime) -> Sequence[Row[*tuple[Any, ...]]]:
     query = (
-        select(OutboxMessage.id, OutboxMessage.due_at, OutboxMessage.attempts)
+        select(
+            OutboxMessage.id,
+            OutboxMessage.due_at,
+            OutboxMessage.attempts,
+            OutboxMessage.user_id,
+            OutboxMessage.digest,
+        )
         .where(OutboxMessage.due_at.is_not(None), OutboxMessage.due_at <= now)
         .order_by(OutboxMessage.due_at, OutboxMessage.id)
         .limit(BATCH)
     )
-    found = [(row.id, row.due_at, row.attempts) for row in session.execute(query)]
+    found = session.execute(query).all()
     session.rollback()
     return found
 
 
-def _claim(session: Session, row_id: int, due_at: datetime, attempts: int, now: datetime) -> bool:
-    """Compare and set: False when another process was faster."""
+def _claim(session: Session, row: Row[*tuple[Any, ...]], now: datetime) -> tuple[int, ...]:
+    """Compare and set: nothing when another process was faster."""
+    daily = (OutboxMessage.user_id == row.user_id, OutboxMessage.digest)
+    which = daily if row.digest else (OutboxMessage.id == row.id,)
 
-    def work() -> bool:
-        claimed = session.execute(
+    def work() -> tuple[int, ...]:
+        claimed = session.scalars(
             update(OutboxMessage)
-            .where(OutboxMessage.id == row_id, OutboxMessage.due_at == due_at)
-            .values(due_at=now + PAUSES[min(attempts, len(PAUSES) - 1)], attempts=attempts + 1)
+            .where(*which, OutboxMessage.due_at == row.due_at)
+            .values(due_at=now + PAUSES[min(row.attempts, len(PAUSES) - 1)], attempts=row.attempts + 1)
             .returning(OutboxMessage.id)
             .execution_options(synchronize_session=False)
         )
-        return claimed.first() is not None
+        return tuple(sorted(claimed))
 
     return transaction.write(session, work)
 
 
-def _send(session: Session, carrier: Carrier, office: Office, row_id: int, now: datetime) -> str:
+def _send(session: Session, carrier: Carrier, office: Office, claim: Claim, now: datetime) -> Counter[str]:
     try:
-        letter = _letter(session, row_id, office)
-        session.rollback()
-        if letter is None:
-            _finish(session, row_id, failed_at=now, error="its reader may no longer see it")
-            return "dropped"
-        carrier.send(compose(letter, sender=office.sender))
-    except (Undeliverable, ValueError) as error:  # the same every time
-        log.warning("message %s cannot be delivered: %s", row_id, error)
-        _finish(session, row_id, failed_at=now, error=str(error)[:_ERROR_LIMIT])
-        return "given_up"
-    _finish(session, row_id, sent_at=now, error=None)
+        dues = letters.load(session, claim.row_ids)
+        if claim.digest:
+            return _send_daily(session, carrier, office, claim, dues, now)
+        return Counter([_send_one(session, carrier, office, claim, dues[0], now)])
+    except Undeliverable as error:
+        log.warning("message %s cannot be delivered: %s", claim.named, error)
+        return _give_up(session, claim, str(error), now, refusal=error.answer)
+    except ValueError as error:  # the same every time
+        log.warning("message %s cannot be written: %s", claim.named, error)
+        return _give_up(session, claim, str(error), now)
+
+
+def _send_one(
+    session: Session, carrier: Carrier, office: Office, claim: Claim, due: Due, now: datetime
+) -> str:
+    mode, digest_at = letters.mode_of(session, due, now)
+    letter = letters.letter_of(session, due, office)
+    known_refusal = due.message.user.mail_refused_at is not None
+    session.rollback()
+    if letter is None:
+        _finish(session, claim.row_ids, failed_at=now, error=UNSEEN)
+        return "dropped"
+    if mode is Mode.NEVER:
+        _finish(session, claim.row_ids, failed_at=now, error=UNWANTED)
+        return "unwanted"
+    if mode is Mode.DAILY:
+        _keep(session, claim, digest_at)
+        return "kept"
+    carrier.send(compose(letter, sender=office.sender))
+    _finish(
+        session, claim.row_ids, sent_at=now, error=None, taken_by=claim.user_id if known_refusal else None
+    )
     return "sent"
 
 
-def _postpone(session: Session, row_id: int, error: OSError, attempts: int, now: datetime) -> str:
-    said = f"{type(error).__name__}: {error}"[:_ERROR_LIMIT]
-    log.warning("message %s waits for attempt %s: %s", row_id, attempts + 1, said)
+def _send_daily(
+    session: Session, carrier: Carrier, office: Office, claim: Claim, dues: Sequence[Due], now: datetime
+) -> Counter[str]:
+    """One mail with a line of each message that its reader may still see, and still wants."""
+    done: Counter[str] = Counter()
+    unwanted = {d.message.id for d in dues if letters.mode_of(session, d, now)[0] is Mode.NEVER}
+    lines = letters.lines_of([d for d in dues if d.message.id not in unwanted], office)
+    shown = {line.message_id for line in lines}
+    sent = [d.message.id for d in dues if d.message.message_id in shown]
+    unseen = sorted(set(claim.row_ids) - unwanted - set(sent))
+    known_refusal = dues[0].message.user.mail_refused_at is not None
+    session.rollback()
+    if unwanted:
+        _finish(session, sorted(unwanted), failed_at=now, error=UNWANTED)
+        done["unwanted"] = len(unwanted)
+    if unseen:
+        _finish(session, unseen, failed_at=now, error=UNSEEN)
+        done["dropped"] = len(unseen)
+    if lines:
+        carrier.send(compose_digest(lines, sender=office.sender))
+        _finish(session, sent, sent_at=now, error=None, taken_by=claim.user_id if known_refusal else None)
+        done["sent"] = 1
+    return done
 
-    def work() -> str:
-        message = session.get_one(OutboxMessage, row_id)
-        message.error = said
-        if now - message.created_at < GIVE_UP_AFTER:
-            return "postponed"
-        message.failed_at, message.due_at = now, None
-        return "given_up"
 
-    return transaction.write(session, work)
-
-
-def _finish(session: Session, row_id: int, **values: Any) -> None:
-    """Settled. A payload may hold a link that opens an account: it is not kept."""
+def _keep(session: Session, claim: Claim, until: datetime) -> None:
+    """For the daily mail; looking at it was no attempt."""
 
     def work() -> None:
         session.execute(
             update(OutboxMessage)
-            .where(OutboxMessage.id == row_id)
-            .values(due_at=None, payload={}, **values)
+            .where(OutboxMessage.id.in_(claim.row_ids))
+            .values(due_at=until, digest=True, attempts=0)
             .execution_options(synchronize_session=False)
         )
 
     transaction.write(session, work)
 
 
-def _letter(session: Session, row_id: int, office: Office) -> Letter | None:
-    """What the reader may see of it now; None when that is nothing."""
-    message = session.scalar(
-        select(OutboxMessage).where(OutboxMessage.id == row_id).options(joinedload(OutboxMessage.user))
+def _postpone(session: Session, claim: Claim, error: OSError, now: datetime) -> Counter[str]:
+    said = f"{type(error).__name__}: {error}"[:_ERROR_LIMIT]
+    log.warning("message %s waits for attempt %s: %s", claim.named, claim.attempts + 1, said)
+
+    def work() -> Counter[str]:
+        done: Counter[str] = Counter()
+        waiting = (OutboxMessage.id.in_(claim.row_ids), OutboxMessage.due_at.is_not(None))
+        for message in session.scalars(select(OutboxMessage).where(*waiting)):
+            message.error = said
+            if now - message.created_at < GIVE_UP_AFTER:
+                done["postponed"] += 1
+            else:
+                message.failed_at, message.due_at = now, None
+                done["given_up"] += 1
+        return done
+
+    return transaction.write(session, work)
+
+
+def _give_up(
+    session: Session, claim: Claim, said: str, now: datetime, refusal: str | None = None
+) -> Counter[str]:
+    """``refusal``: what the mail server of their reader answered, for them and their managers to read."""
+
+    def work() -> Counter[str]:
+        if refusal is not None:
+            session.execute(
+                update(User)
+                .where(User.id == claim.user_id)
+                .values(mail_refused_at=now, mail_refusal=refusal)
+                .execution_options(synchronize_session=False)
+            )
+        settled = _settle(session, claim.row_ids, failed_at=now, error=said[:_ERROR_LIMIT])
+        return Counter({"given_up": settled})
+
+    return transaction.write(session, work)
+
+
+def _finish(session: Session, row_ids: Sequence[int], *, taken_by: int | None = None, **values: Any) -> None:
+    """Settled. ``taken_by``: whose mail server takes mail again, after it had refused some."""
+
+    def work() -> None:
+        _settle(session, row_ids, **values)
+        if taken_by is not None:
+            session.execute(
+                update(User)
+                .where(User.id == taken_by)
+                .values(mail_refused_at=None, mail_refusal=None)
+                .execution_options(synchronize_session=False)
+            )
+
+    transaction.write(session, work)
+
+
+def _settle(session: Session, row_ids: Sequence[int], **values: Any) -> int:
+    """A payload may hold a link that opens an account: it is not kept."""
+    settled = session.scalars(
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(row_ids), OutboxMessage.due_at.is_not(None))
+        .values(due_at=None, payload={}, **values)
+        .returning(OutboxMessage.id)
+        .execution_options(synchronize_session=False)
     )
-    if message is None or not message.user.active:
-        return None
-    user = message.user
-    letter = Letter(
-        kind=message.kind,
-        message_id=message.message_id,
-        locale=user.locale,
-        name=user.name,
-        address=user.email,
-        url=office.base_url + str(message.payload.get("path", "/")),
-        written_at=message.created_at,
-    )
-    if message.reservation_id is None:
-        return letter
-    reader = viewers.by_user_id(session, user.id, user.session_epoch)
-    reservation = session.scalar(
-        select(Reservation).where(Reservation.id == message.reservation_id).options(*loading())
-    )
-    if reader is None or reservation is None:
-        return None
-    if not sees_in_full(reader, subject_of(reservation)):
-        # Who is relieved learns that they are, whatever they may see of it afterwards.
-        url = f"{office.base_url}/reservations/{reservation.public_id}"
-        return replace(letter, kind="relieved", url=url) if letter.kind == "transferred" else None
-    return _about(session, letter, reservation, reader, office)
-
-
-def _about(
-    session: Session, letter: Letter, reservation: Reservation, reader: Viewer, office: Office
-) -> Letter:
-    view = view_of(session, reservation, viewer=reader)
-    told = [entry for entry in view.history if entry.at == letter.written_at]
-    entry = told[-1] if told else None
-    said = [m for m in view.messages if m.at == letter.written_at] if letter.kind == "message" else []
-    words, actor = (said[-1].text, said[-1].author) if said else ("", (entry and entry.actor) or "")
-    return Letter(
-        kind=letter.kind,
-        message_id=letter.message_id,
-        locale=letter.locale,
-        name=letter.name,
-        address=letter.address,
-        url=f"{office.base_url}/reservations/{view.id}",
-        written_at=letter.written_at,
-        about=_subject(view, letter.locale),
-        actor=actor or view.requested_by.name,
-        reason=entry.reason if entry and not said else "",
-        words=words,
-    )
-
-
-def _subject(view: ReservationView, locale: str) -> Subject:
-    change = view.pending_change
-    return Subject(
-        id=view.id,
-        title=view.title,
-        status=view.status,
-        start=view.start,
-        end=view.end,
-        zone=view.zone,
-        facility=localised(view.facility_name, locale),
-        equipment=_names(view.equipment, locale),
-        holder=view.holder.name,
-        organisation=view.organisation_name,
-        project=view.project_name,
-        cause=view.cancel_cause,
-        proposed=_proposed(change, locale) if change else None,
-    )
-
-
-def _proposed(change: ChangeView, locale: str) -> Proposed:
-    return Proposed(change.start, change.end, _names(change.equipment, locale))
-
-
-def _names(pieces: Any, locale: str) -> list[str]:
-    def named(piece: PieceView) -> str:
-        name = localised(piece.name, locale) or piece.slug
-        return f"{name} × {piece.places}" if piece.places > 1 else name
-
-    return [named(piece) for piece in pieces]
+    return len(settled.all())

@@ -14,10 +14,15 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 TIMEOUT_SECONDS = 10
+_ANSWER_LIMIT = 200
 
 
 class Undeliverable(Exception):
-    """The peer refused this message for good."""
+    """The peer refused this message for good; ``answer`` is what it said."""
+
+    def __init__(self, said: str, answer: str = "") -> None:
+        super().__init__(said)
+        self.answer = answer
 
 
 class NotNow(OSError):
@@ -60,12 +65,12 @@ class Smtp:
         try:
             self._connected().send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
-            code, _ = next(iter(error.recipients.values()))
+            code, answer = next(iter(error.recipients.values()))
             self._reset()
-            raise _refusal("the recipient was refused", code) from error
+            raise _refusal("the recipient was refused", code, answer) from error
         except smtplib.SMTPDataError as error:
             self._reset()
-            raise _refusal("the message was refused", error.smtp_code) from error
+            raise _refusal("the message was refused", error.smtp_code, error.smtp_error) from error
         except OSError:  # smtplib's errors are among them
             self.close()
             raise
@@ -115,9 +120,13 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _refusal(what: str, code: int) -> Exception:
+def _refusal(what: str, code: int, answer: bytes | str) -> Exception:
     """A code of 500 and above is final, one of 400 and above is not."""
-    return Undeliverable(f"{what} ({code})") if code >= 500 else NotNow(f"{what} ({code})")
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    words = f"{code} {' '.join(printable.split())}"[:_ANSWER_LIMIT].strip()
+    said = f"{what} ({words})"
+    return Undeliverable(said, words) if code >= 500 else NotNow(said)
 
 
 @contextmanager

@@ -109,7 +109,9 @@ def test_an_address_refused_for_good_is_given_up_and_the_rest_arrive(
     mailbox.refuse[cast.max.email] = "550 no such user"
     book(session, cast.anna, "chamber")
     assert send(session, mailbox.url) == {"sent": 1, "given_up": 1}
-    assert [m.error for m in states(session) if m.failed_at] == ["the recipient was refused (550)"]
+    assert [m.error for m in states(session) if m.failed_at] == [
+        "the recipient was refused (550 no such user)"
+    ]
 
 
 def test_an_address_refused_for_now_is_tried_again_and_holds_up_nobody(

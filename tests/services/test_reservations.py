@@ -20,7 +20,9 @@ def wish(
     *slugs: str, start: str = "2026-03-24 10:00", end: str = "2026-03-24 12:00", **more: object
 ) -> RequestReservation:
     equipment = tuple(Wanted(s.partition(":")[0], int(s.partition(":")[2] or 1)) for s in slugs)
-    return RequestReservation(equipment=equipment, start=at(start), end=at(end), title="A test", **more)  # type: ignore[arg-type]
+    return RequestReservation(
+        equipment=equipment, start=at(start), end=at(end), **{"title": "A test", **more}
+    )  # type: ignore[arg-type]
 
 
 def book(session: Session, actor: Viewer, *slugs: str, **more: object) -> ReservationView:

@@ -1,0 +1,238 @@
+"""What waits in the outbox, as letters: what their reader may see of it now, and when they want to.
+
+Read when a message is sent and not when it is written: who lost sight of a reservation meanwhile is told
+nothing of it, and who chose otherwise meanwhile gets it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from labbook.domain import notification
+from labbook.domain.access import Viewer
+from labbook.domain.notification import Mode, Slot
+from labbook.domain.visibility import sees_in_full
+from labbook.formats.mail import Letter, Proposed, Subject
+from labbook.formats.words import localised
+from labbook.models import Facility, HistoryEntry, NotificationPreference, OutboxMessage, Reservation
+from labbook.services import viewers
+from labbook.services.reservation_views import (
+    ChangeView,
+    HistoryView,
+    PieceView,
+    ReservationView,
+    loading,
+    subject_of,
+    summary_of,
+    view_of,
+)
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where links lead, and who writes."""
+
+    base_url: str
+    sender: str
+
+
+@dataclass(frozen=True)
+class Due:
+    """A message with its reader and what it is about, as they are now.
+
+    ``reader`` is None for somebody deactivated, ``reservation`` for what is about none.
+    """
+
+    message: OutboxMessage
+    reader: Viewer | None
+    reservation: Reservation | None
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether its reader may see in full what it is about."""
+        if self.reader is None:
+            return False
+        if self.message.reservation_id is None:
+            return True
+        return self.reservation is not None and sees_in_full(self.reader, subject_of(self.reservation))
+
+
+def load(session: Session, row_ids: Iterable[int]) -> list[Due]:
+    """Messages of one reader, the oldest first, in a constant number of queries."""
+    messages = session.scalars(
+        select(OutboxMessage)
+        .where(OutboxMessage.id.in_(sorted(row_ids)))
+        .order_by(OutboxMessage.id)
+        .options(joinedload(OutboxMessage.user))
+    ).all()
+    if not messages:
+        return []
+    user = messages[0].user
+    reader = viewers.by_user_id(session, user.id, user.session_epoch)
+    about = {message.reservation_id for message in messages} - {None}
+    query = select(Reservation).where(Reservation.id.in_(sorted(about))).options(*loading())
+    found = {row.id: row for row in session.scalars(query)} if about else {}
+    return [Due(message, reader, found.get(message.reservation_id or 0)) for message in messages]
+
+
+def mode_of(session: Session, due: Due, now: datetime) -> tuple[Mode, datetime]:
+    """When its reader wants it, and when their next daily mail leaves."""
+    kind, message = due.message.kind, due.message
+    topic = notification.KINDS[kind].topic if kind in notification.KINDS else None
+    if topic is None:
+        return Mode.AT_ONCE, now
+    chosen = session.get(NotificationPreference, (message.user_id, topic))
+    mode = Mode(chosen.mode) if chosen else notification.DEFAULTS[topic]
+    if mode is Mode.AT_ONCE:  # as for most; the rest need not be read
+        return mode, now
+    digest_at, slot = _next_digest(session, due, now), _slot(session, due)
+    return notification.how(kind, mode, slot=slot, now=now, digest_at=digest_at), digest_at
+
+
+def _next_digest(session: Session, due: Due, now: datetime) -> datetime:
+    """One a day: what waits for a daily mail already decides when it leaves."""
+    waiting = session.scalar(
+        select(OutboxMessage.due_at)
+        .where(
+            OutboxMessage.user_id == due.message.user_id,
+            OutboxMessage.digest,
+            OutboxMessage.due_at > now,
+            OutboxMessage.attempts == 0,
+        )
+        .order_by(OutboxMessage.due_at)
+        .limit(1)
+    )
+    if waiting is not None:
+        return waiting
+    return notification.next_digest(now, _zone(session, due))
+
+
+def _zone(session: Session, due: Due) -> ZoneInfo:
+    if due.reservation is not None:
+        return ZoneInfo(due.reservation.facility.time_zone)
+    first = session.scalar(select(Facility.time_zone).order_by(Facility.id).limit(1))
+    return ZoneInfo(first or "UTC")
+
+
+def _slot(session: Session, due: Due) -> Slot | None:
+    """What was moved away from tomorrow is late for whoever would come tomorrow."""
+    reservation, reader = due.reservation, due.reader
+    if reservation is None or reader is None:
+        return None
+    subject = subject_of(reservation)
+    people = {subject.holder_id, subject.requested_by_id, *subject.participant_ids}
+    starts = [reservation.starts_at, *(c.starts_at for c in reservation.changes if c.state == "open")]
+    told = select(HistoryEntry.old).where(
+        HistoryEntry.reservation_id == reservation.id, HistoryEntry.at == due.message.created_at
+    )
+    starts += [datetime.fromisoformat(old["start"]) for old in session.scalars(told) if "start" in old]
+    return Slot(min(starts), reader.id in people or not reader.is_staff_of(reservation.facility_id))
+
+
+def letter_of(session: Session, due: Due, office: Office) -> Letter | None:
+    """What the reader may see of it now; None when that is nothing."""
+    if due.reader is None:
+        return None
+    letter = _addressed(due, office)
+    if due.message.reservation_id is None:
+        return letter
+    if due.reservation is None:
+        return None
+    if not due.in_sight:
+        return _relieved(letter)
+    view = view_of(session, due.reservation, viewer=due.reader)
+    told = [entry for entry in view.history if entry.at == letter.written_at]
+    return _about(letter, view, told[-1] if told else None)
+
+
+def lines_of(dues: Sequence[Due], office: Office) -> list[Letter]:
+    """The same for a daily mail, which shows a line of each: nothing more is read for that."""
+    found = []
+    for due in dues:
+        letter = _addressed(due, office)
+        if due.reader is None:
+            continue
+        if due.message.reservation_id is None:
+            found.append(letter)
+        elif due.reservation is not None and due.in_sight:
+            found.append(_about(letter, summary_of(due.reservation, viewer=due.reader), None))
+        elif due.reservation is not None and (relieved := _relieved(letter)):
+            found.append(relieved)
+    return found
+
+
+def _addressed(due: Due, office: Office) -> Letter:
+    message, user = due.message, due.message.user
+    path = str(message.payload.get("path", "/"))
+    if due.reservation is not None:
+        path = f"/reservations/{due.reservation.public_id}"
+    return Letter(
+        kind=message.kind,
+        message_id=message.message_id,
+        locale=user.locale,
+        name=user.name,
+        address=user.email,
+        url=office.base_url + path,
+        written_at=message.created_at,
+        more={name: value for name, value in message.payload.items() if name != "path"},
+        choice_url=f"{office.base_url}/account#mail" if _is_chosen(message.kind) else "",
+    )
+
+
+def _is_chosen(kind: str) -> bool:
+    return kind in notification.KINDS and notification.KINDS[kind].topic is not None
+
+
+def _relieved(letter: Letter) -> Letter | None:
+    """Who is relieved learns that they are, whatever they may see of it afterwards."""
+    return replace(letter, kind="relieved") if letter.kind == "transferred" else None
+
+
+def _about(letter: Letter, view: ReservationView, entry: HistoryView | None) -> Letter:
+    said = [m for m in view.messages if m.at == letter.written_at] if letter.kind == "message" else []
+    words, actor = (said[-1].text, said[-1].author) if said else ("", (entry and entry.actor) or "")
+    return replace(
+        letter,
+        about=_subject(view, letter.locale),
+        actor=actor or view.requested_by.name,
+        reason=entry.reason if entry and not said else "",
+        words=words,
+    )
+
+
+def _subject(view: ReservationView, locale: str) -> Subject:
+    change = view.pending_change
+    return Subject(
+        id=view.id,
+        title=view.title,
+        status=view.status,
+        start=view.start,
+        end=view.end,
+        zone=view.zone,
+        facility=localised(view.facility_name, locale),
+        equipment=_names(view.equipment, locale),
+        holder=view.holder.name,
+        organisation=view.organisation_name,
+        project=view.project_name,
+        cause=view.cancel_cause,
+        proposed=_proposed(change, locale) if change else None,
+    )
+
+
+def _proposed(change: ChangeView, locale: str) -> Proposed:
+    return Proposed(change.start, change.end, _names(change.equipment, locale))
+
+
+def _names(pieces: Any, locale: str) -> list[str]:
+    def named(piece: PieceView) -> str:
+        name = localised(piece.name, locale) or piece.slug
+        return f"{name} × {piece.places}" if piece.places > 1 else name
+
+    return [named(piece) for piece in pieces]
