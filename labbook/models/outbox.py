@@ -15,7 +15,8 @@ from labbook.models.user import User
 class OutboxMessage(Base):
     """A mail to one user. ``kind`` names its template, ``payload`` what the template needs.
 
-    ``due_at`` is when to try next and None once it has left (``sent_at``) or was given up (``failed_at``).
+    ``due_at`` is when to try next and None once it has left (``sent_at``) or was given up (``failed_at``)
+    or was not to be sent after all, because its reader no longer may see it or wants none (``withheld_at``).
     ``digest``: it leaves together with the others of its user that are due then.
     """
 
@@ -39,6 +40,7 @@ class OutboxMessage(Base):
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+    withheld_at: Mapped[datetime | None]
     digest: Mapped[bool] = mapped_column(server_default=text("false"))
 
     user: Mapped[User] = relationship()

@@ -138,10 +138,10 @@ def _send_one(
     known_refusal = due.message.user.mail_refused_at is not None
     session.rollback()
     if letter is None:
-        _finish(session, claim.row_ids, failed_at=now, error=UNSEEN)
+        _finish(session, claim.row_ids, withheld_at=now, error=UNSEEN)
         return "dropped"
     if mode is Mode.NEVER:
-        _finish(session, claim.row_ids, failed_at=now, error=UNWANTED)
+        _finish(session, claim.row_ids, withheld_at=now, error=UNWANTED)
         return "unwanted"
     if mode is Mode.DAILY:
         _keep(session, claim, digest_at)
@@ -166,10 +166,10 @@ def _send_daily(
     known_refusal = dues[0].message.user.mail_refused_at is not None
     session.rollback()
     if unwanted:
-        _finish(session, sorted(unwanted), failed_at=now, error=UNWANTED)
+        _finish(session, sorted(unwanted), withheld_at=now, error=UNWANTED)
         done["unwanted"] = len(unwanted)
     if unseen:
-        _finish(session, unseen, failed_at=now, error=UNSEEN)
+        _finish(session, unseen, withheld_at=now, error=UNSEEN)
         done["dropped"] = len(unseen)
     if lines:
         carrier.send(compose_digest(lines, sender=office.sender))

@@ -358,9 +358,9 @@ def _due(session: Session) -> Iterator[Breach]:
 
 
 def _outbox(session: Session) -> Iterator[Breach]:
-    """A message waits, was sent or was given up: never none of them, never several."""
+    """A message waits, was sent, given up or withheld: never none of them, never several."""
     query = select(OutboxMessage).options(joinedload(OutboxMessage.user))
-    settled = func.coalesce(OutboxMessage.sent_at, OutboxMessage.failed_at)
+    settled = func.coalesce(OutboxMessage.sent_at, OutboxMessage.failed_at, OutboxMessage.withheld_at)
     lost = and_(OutboxMessage.due_at.is_(None), settled.is_(None))
     twice = and_(OutboxMessage.due_at.is_not(None), settled.is_not(None))
     for message in session.scalars(query.where(or_(lost, twice)).order_by(OutboxMessage.id)):

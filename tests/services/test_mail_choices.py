@@ -129,6 +129,7 @@ def test_what_nobody_wants_is_not_sent_and_not_lost_sight_of(
     assert send(session, mailbox.url) == {"unwanted": 1, "sent": 1}
     assert subjects(mailbox, cast.anna) == ["Message: A test"]
     assert [m.error for m in states(session)] == ["its reader wants no mail of this", None]
+    assert [(m.withheld_at, m.failed_at) for m in states(session)] == [(NOW, None), (None, None)]
     assert verify.verify(session) == []
 
 

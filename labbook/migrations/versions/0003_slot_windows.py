@@ -11,7 +11,7 @@ COLUMNS = {
     'environment_versions': ["readouts JSON DEFAULT '[]' NOT NULL"],
     'equipment': ["timing JSON DEFAULT '{}' NOT NULL"],
     'facilities': ["timing JSON DEFAULT '{}' NOT NULL"],
-    'outbox': ["digest BOOLEAN DEFAULT false NOT NULL"],
+    'outbox': ["digest BOOLEAN DEFAULT false NOT NULL", "withheld_at INSTANT"],
     'reservations': [
         "timing JSON DEFAULT '{}' NOT NULL",
         "taken JSON DEFAULT '[]' NOT NULL",
