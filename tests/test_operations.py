@@ -14,7 +14,7 @@ from labbook.logs import lines_to, masked
 from labbook.models import Reservation
 from labbook.services import heartbeats, transaction
 from labbook.services.heartbeats import Tally
-from tests.cast import NOW, Cast
+from tests.cast import Cast
 from tests.services.test_reservations import book
 
 

@@ -118,6 +118,11 @@ SENTENCES: Mapping[str, str] = {
     ),
     "bad_length": N_("“{value}” is not a length of time; write it like 2 h, 90 min or 6 d."),
     "end_and_length": N_("The end and the duration do not agree; leave one of them empty."),
+    # rigs
+    "not_a_rigs_address": N_("Write it as http://host/path or https://host/path, without “#” and spaces."),
+    "address_with_credentials": N_(
+        "Leave user name and password out: the signature proves that it is Labbook who calls."
+    ),
     # feeds
     "unknown_feed_scope": N_("There is no feed “{scope}”."),
     "feed_scope_not_yours": N_("The feed “{scope}” is for managers."),

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from labbook.config import Settings
-from labbook.services import heartbeats, outbox, sweep
+from labbook.services import heartbeats, outbox, rig_calls, sweep
 from labbook.services.heartbeats import Tally
 from labbook.services.outbox import Office
 from labbook.services.post import carrier
@@ -47,3 +47,10 @@ def send_mail(work: Work) -> None:
     work.tally.count(sent=done["sent"])
     if done:
         log.info("mail %s", ", ".join(f"{outcome} {count}" for outcome, count in sorted(done.items())))
+
+
+def tell_rigs(work: Work) -> None:
+    """Tell the rigs that their slot windows have opened or closed."""
+    done = rig_calls.deliver_due(work.session, now=work.now)
+    if done:
+        log.info("rigs %s", ", ".join(f"{outcome} {count}" for outcome, count in sorted(done.items())))

@@ -22,4 +22,5 @@ class Job:
 TIMETABLE = (
     Job("sweep", timedelta(seconds=1), tasks.sweep_due),
     Job("outbox", timedelta(seconds=5), tasks.send_mail),
+    Job("rigs", timedelta(seconds=1), tasks.tell_rigs),
 )

@@ -19,7 +19,7 @@ from labbook.domain.interval import Interval, subtract
 from labbook.domain.reservation import Party, Status
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
-from labbook.services import environments, facts, journal, people, transaction
+from labbook.services import environments, facts, journal, people, transaction, webhooks
 from labbook.services.commands import ChangeReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
@@ -433,6 +433,8 @@ def _swap(
     occupy(session, reservation, checked.placing.placements, now=now)
     draw(session, reservation, checked.draws)
     session.flush()
+    if reservation.status == Status.IN_USE:
+        webhooks.opened(session, [reservation.id], now)
     new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
     journal.record(
         session,

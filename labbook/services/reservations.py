@@ -29,7 +29,7 @@ from labbook.models import (
     User,
 )
 from labbook.models.project import ACTIVITIES
-from labbook.services import environments, facts, journal, people, transaction
+from labbook.services import environments, facts, journal, people, transaction, webhooks
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, draw, occupy
@@ -115,6 +115,9 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
     session.flush()
     occupy(session, reservation, checked.placing.placements, now=now)
     draw(session, reservation, checked.draws)
+    if reservation.status == Status.IN_USE:
+        session.flush()
+        webhooks.opened(session, [reservation.id], now)
     told = _tell(session, reservation, command, actor, now, automatic=reservation.status != Status.REQUESTED)
     if command.idempotency_key:
         session.add(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.reservation import BLOCKING, Action, Occupation, Status, transition
 from labbook.models import Reservation
-from labbook.services import changes, journal
+from labbook.services import changes, journal, webhooks
 from labbook.services.occupancy import cut
 from labbook.services.opening import changed
 
@@ -48,6 +48,7 @@ def advance(
         reason=reason,
         rule=rule,
     )
+    webhooks.moved(session, reservation, step.source, now)
 
 
 def end_now(reservation: Reservation, now: datetime) -> None:
