@@ -82,3 +82,9 @@ def scope_of(viewer: Asker) -> Scope:
 
 def sees_in_full(viewer: Asker, subject: Subject) -> bool:
     return scope_of(viewer).has(subject.facility_id, subject.organisation_id, subject.project_id)
+
+
+def sees_customer(viewer: Asker, subject: Subject) -> bool:
+    """Whom an option is for is the staff's of its facility to know, and not their organisation's."""
+    scope = scope_of(viewer)
+    return scope.everything or subject.facility_id in scope.facility_ids

@@ -62,6 +62,19 @@ SENTENCES: Mapping[str, str] = {
     "not_longer": N_("An extension must end after {end}."),
     "too_early": N_("Checking in is possible from {earliest}."),
     "too_late": N_("The reservation ended at {end}."),
+    # waiting, offers and options
+    "window_too_short": N_("The time within which you wait must be at least as long as what you ask for."),
+    "window_over": N_("By then nothing of this length could begin any more."),
+    "never_fits": N_("Within this time the rules for {equipment} never allow that, even if it were free."),
+    "too_many_entries": N_("You wait for {limit} things already; withdraw one first."),
+    "waits_already": N_("You wait for exactly this already."),
+    "held_as_offer": N_(
+        "This is offered to {holder} from the waitlist until {until}: they take it or let it go."
+    ),
+    "held_as_option": N_(
+        "This is an option until {until}: make it a reservation for somebody, or let it lapse."
+    ),
+    "option_until": N_("An option ends after now, and at the latest when its time begins."),
     # people, projects, organisations
     "organisation_until": N_("Your organisation may book until {until}."),
     "organisation_category": N_("Your organisation may not book {equipment} (category {category})."),

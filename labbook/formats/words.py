@@ -63,6 +63,9 @@ WORDS: Mapping[str, str] = {
     "change_withdrawn": N_("change withdrawn"),
     "change_lapsed": N_("change overtaken"),
     "change_declined": N_("change declined"),
+    "take": N_("offer taken"),
+    "prolong": N_("option prolonged"),
+    "convert": N_("made a reservation"),
     "flagged": N_("flagged"),
     "displaced": N_("displaced"),
     # rules
@@ -70,6 +73,16 @@ WORDS: Mapping[str, str] = {
     "staff_block": N_("the lab's own block"),
     "entered_afterwards": N_("entered afterwards"),
     "scheduler": N_("the clock"),
+    "waitlist": N_("the waitlist"),
+    # waiting and holding
+    "waiting": N_("waiting"),
+    "offered": N_("offered"),
+    "taken": N_("taken"),
+    "lapsed": N_("lapsed"),
+    "withdrawn": N_("withdrawn"),
+    "ended": N_("over"),
+    "offer": N_("offer"),
+    "option": N_("option"),
     # activities
     "economic": N_("economic"),
     "collaboration": N_("collaboration"),

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from labbook.models.base import Base, Key
 from labbook.models.equipment import Equipment
+from labbook.models.facility import Facility
 from labbook.models.project import ACTIVITY_CHECK, Project
 from labbook.models.reservation import Reservation
 from labbook.models.user import User
@@ -58,6 +59,7 @@ class WaitlistEntry(Base):
     due_error: Mapped[str | None]
 
     user: Mapped[User] = relationship()
+    facility: Mapped[Facility] = relationship()
     project: Mapped[Project | None] = relationship()
     reservation: Mapped[Reservation | None] = relationship()
     wants: Mapped[list[WaitlistWant]] = relationship(back_populates="entry", cascade="all, delete-orphan")

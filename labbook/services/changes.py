@@ -31,6 +31,7 @@ from labbook.services.reservations import (
     check_plan,
     override_problems,
     pieces_problems,
+    refuse_held,
     refuse_if_any,
     when_problems,
     written_problems,
@@ -56,6 +57,7 @@ def change(
 
     def work() -> ReservationView:
         reservation = _opened(session, public_id, EDITORS, "edit", actor, revision, wish)
+        refuse_held(reservation, "offer")
         problems = written_problems(wish.title, wish.notes, wish.reason) + override_problems(wish.override)
         _edit(session, reservation, wish, problems, actor, now)
         if not wish.is_material:
@@ -89,6 +91,7 @@ def propose(
 
     def work() -> ReservationView:
         reservation = _opened(session, public_id, _MANAGER, "propose", actor, revision, wish)
+        refuse_held(reservation)
         problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
         if not wish.is_material:
             refuse_if_any([*problems, Problem("missing", "start")], ())
@@ -564,6 +567,6 @@ def _close(
 
 def _post_moved(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
     told = [reservation.holder_id, reservation.requested_by_id]
-    if reservation.status == Status.REQUESTED:
+    if reservation.status == Status.REQUESTED and reservation.hold is None:
         told += journal.managers_of(session, reservation.facility_id)
     journal.post(session, "moved", told, now=now, reservation=reservation, apart_from=actor.id)

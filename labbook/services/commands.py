@@ -21,6 +21,8 @@ class RequestReservation:
     ``holder`` and ``participants`` are e-mail addresses. ``kind`` ``"block"`` is staff's, without a
     customer. ``use_now`` starts at once, free of the grid. ``override`` names the problem codes that a
     manager sets aside, for ``reason``. ``dry_run`` checks everything and keeps nothing.
+    ``hold``: kept for somebody to decide, as an ``option`` for ``customer`` or an ``offer``, until
+    ``decide_by``; no channel asks for one by itself. ``waited``: the waitlist asks, in its actor's name.
     """
 
     equipment: tuple[Wanted, ...]
@@ -42,6 +44,10 @@ class RequestReservation:
     dry_run: bool = False
     idempotency_key: str | None = None
     fingerprint: str = ""
+    hold: str | None = None
+    customer: str = ""
+    decide_by: datetime | None = None
+    waited: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from labbook.domain.policy import Facts, Phase
 from labbook.domain.reservation import TRANSITIONS, Action, Occupation, Party, Status, sources, transition
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.models import Message, Remark, Reservation, User
-from labbook.services import changes, facts, journal, people, transaction
+from labbook.services import changes, facts, journal, people, transaction, waitlist
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.facts import Plan
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, view_of
-from labbook.services.reservations import override_problems, refuse_if_any, written_problems
+from labbook.services.reservations import override_problems, refuse_held, refuse_if_any, written_problems
 from labbook.services.steps import advance
 
 CAUSES = ("user", "lab", "fault")
@@ -34,6 +34,7 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
         reservation = _opened(
             session, command, Action.APPROVE, actor, extra=frozenset({Party.HOLDER}), takes=()
         )
+        refuse_held(reservation)
         if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
             changes.accept(session, reservation, actor=actor, now=now, reason=command.reason)
             return view_of(session, reservation, viewer=actor)
@@ -58,6 +59,7 @@ def decline(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
 
     def work() -> ReservationView:
         reservation = _opened(session, command, Action.DECLINE, actor, extra=frozenset({Party.HOLDER}))
+        refuse_held(reservation)
         if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
             changes.decline(session, reservation, actor=actor, now=now, reason=command.reason)
             return view_of(session, reservation, viewer=actor)
@@ -100,8 +102,10 @@ def cancel(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
             reason=command.reason,
             new={"cause": cause},
         )
+        if reservation.hold is not None:
+            waitlist.released(session, reservation, now)
         told = [reservation.holder_id, reservation.requested_by_id]
-        if not staff:
+        if not staff and reservation.hold is None:
             told += journal.managers_of(session, reservation.facility_id)
         _post(session, "cancelled", reservation, actor, now, told)
         return view_of(session, reservation, viewer=actor)
@@ -204,6 +208,7 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
             action="transfer",
             revision=command.revision,
         )
+        refuse_held(reservation)
         if not command.to:
             raise Refused([Problem("missing", "to")])
         _require_live(reservation, "transfer")

@@ -277,7 +277,8 @@ class Reading:
     def _undecided(self) -> ColumnElement[bool]:
         """What waits for this manager: requests, and changes asked for of what is approved."""
         changing = select(Change.reservation_id).where(Change.state == "open", Change.kind == "change")
-        waiting = or_(Reservation.status == Status.REQUESTED, Reservation.id.in_(changing))
+        asked = and_(Reservation.status == Status.REQUESTED, Reservation.hold.is_(None))
+        waiting = or_(asked, Reservation.id.in_(changing))
         if self.viewer.is_admin:
             return waiting
         if self.viewer.role is not Role.MANAGER:

@@ -18,7 +18,7 @@ from labbook.services.facts import Plan
 from labbook.services.occupancy import occupied_places
 
 AHEAD = timedelta(days=60)
-_TRIES = 400
+_TRIES, _TRIES_WITHIN = 400, 6000
 
 
 def next_free(
@@ -28,11 +28,14 @@ def next_free(
     length: timedelta,
     *,
     now: datetime,
+    until: datetime | None = None,
+    empty: bool = False,
 ) -> Interval | None:
     """The first period of this length at or after ``start`` in which all pieces have room.
 
     Staffed hours and shutdowns are respected, budgets are not looked at. None when nothing is found within
-    ``AHEAD``, or when it would not fit anyway (too many places, too long).
+    ``AHEAD``, or when it would not fit anyway (too many places, too long). ``until``: it must be over by
+    then, and all of the time until then is looked at. ``empty``: as if nothing were booked.
     """
     pieces = facts.load_equipment(session, wanted, lock=False)
     if not pieces or length <= timedelta(0) or any(count > e.places for e, count in pieces):
@@ -44,10 +47,11 @@ def next_free(
     search = Interval(plan.occupied.start, plan.occupied.end + AHEAD)
     hours = facts.hours_of(session, plan.facility, search)
     places = [place.id for equipment, _ in pieces for place in equipment.current_places]
-    occupied = occupied_places(session, places, search)
+    occupied = {} if empty else occupied_places(session, places, search)
     at = next_on_grid(max(start, now), grid, plan.zone)
-    for _ in range(_TRIES):
-        if at > start + AHEAD:
+    last = start + AHEAD if until is None else min(start + AHEAD, until - length)
+    for _ in range(_TRIES if until is None else _TRIES_WITHIN):
+        if at > last:
             return None
         tried = Plan(pieces, Interval(at, at + length))
         blocked_until = _blocked_until(tried, occupied)

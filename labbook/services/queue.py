@@ -174,7 +174,7 @@ def _undecided() -> ColumnElement[bool]:
         change.reservation_id == Reservation.id, change.state == "open", change.kind == "change"
     )
     return or_(
-        Reservation.status == "requested",
+        and_(Reservation.status == "requested", Reservation.hold.is_(None)),
         and_(Reservation.status.in_(("approved", "in_use")), asked),
     )
 

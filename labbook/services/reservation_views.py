@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 from labbook.domain.access import Viewer, parties
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.reservation import TRANSITIONS, Party, Status
-from labbook.domain.visibility import Scope, Subject, scope_of, sees_in_full
+from labbook.domain.visibility import Scope, Subject, scope_of, sees_customer, sees_in_full
 from labbook.models import (
     Change,
     Environment,
@@ -82,7 +82,8 @@ class ChangeView:
 @dataclass(frozen=True)
 class ReservationView:
     """A reservation in full. ``allowed`` are the steps that this viewer may take now, ``is_staff`` whether
-    they are staff of its facility."""
+    they are staff of its facility. ``hold``: an ``offer`` from the waitlist or an ``option`` of the lab's,
+    held until ``decide_by``; ``customer`` is for staff only."""
 
     id: str
     kind: str
@@ -127,6 +128,8 @@ class ReservationView:
     history: Sequence[HistoryView] = ()
     messages: Sequence[MessageView] = ()
     problems: Sequence[Problem] = field(default=())
+    hold: str | None = None
+    customer: str = ""
 
 
 def in_scope(scope: Scope) -> ColumnElement[bool]:
@@ -338,6 +341,8 @@ def summary_of(
         history=history,
         messages=messages,
         problems=problems,
+        hold=reservation.hold if reservation.status == Status.REQUESTED else None,
+        customer=reservation.customer if sees_customer(viewer, subject_of(reservation)) else "",
     )
 
 
@@ -361,7 +366,22 @@ def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | No
         steps.add("propose")
     if pending is not None:
         steps |= _steps_of_change(pending, mine)
+    if reservation.hold is not None and status is Status.REQUESTED:
+        return _steps_of_hold(reservation, viewer, steps, mine)
     return frozenset(steps)
+
+
+def _steps_of_hold(
+    reservation: Reservation, viewer: Viewer, steps: set[str], mine: frozenset[Party]
+) -> frozenset[str]:
+    """What is held for somebody is not a manager's to decide: an offer is its holder's to take or let go, an
+    option a manager's to make a reservation of.
+    """
+    if reservation.hold == "offer":
+        own = {"take", "let_go"} if viewer.id == reservation.holder_id else set()
+        return frozenset(steps & {"message"} | own)
+    own = {"convert", "prolong"} if Party.MANAGER in mine else set()
+    return frozenset(steps - {"approve", "decline", "propose", "transfer"} | own)
 
 
 def _steps_of_change(pending: Change, mine: frozenset[Party]) -> set[str]:

@@ -36,6 +36,7 @@ from labbook.services.occupancy import DrawSpan, draw, occupy
 from labbook.services.reservation_views import ReservationView, history_views, summary_of, view_of
 
 PIECES_LIMIT = 50
+HOLDS = ("offer", "option")
 _YEARS = (1990, 2190)
 
 
@@ -49,16 +50,24 @@ def request(
     """
 
     def work() -> ReservationView:
-        return _request(session, command, actor, now)
+        return make(session, command, actor=actor, now=now)
 
     return transaction.rehearse(session, work) if command.dry_run else transaction.write(session, work)
 
 
-def _request(session: Session, command: RequestReservation, actor: Viewer, now: datetime) -> ReservationView:
+def make(
+    session: Session,
+    command: RequestReservation,
+    *,
+    actor: Viewer,
+    now: datetime,
+    wrong: Sequence[Problem] = (),
+) -> ReservationView:
+    """As ``request``, as part of another use case's transaction; ``wrong`` is what it has found already."""
     repeated = _repeated(session, command, actor)
     if repeated is not None:
         return view_of(session, repeated, viewer=actor)
-    problems = written_problems(command.title, command.notes, command.reason)
+    problems = [*wrong, *written_problems(command.title, command.notes, command.reason)]
     problems += override_problems(command.override)
     problems += when_problems(command.start, command.end, command.expected_end)
     if command.activity is not None and command.activity not in ACTIVITIES:
@@ -105,6 +114,7 @@ def _request(session: Session, command: RequestReservation, actor: Viewer, now: 
             is_block=command.kind == "block",
             use_now=command.use_now,
             traceable=command.traceable,
+            for_customer=command.hold == "option",
         ),
     )
     if command.override and checked.may_override and not command.reason.strip():
@@ -240,6 +250,7 @@ class Asking:
     """In whose name and how freely a plan is checked. ``reservation_id``: whose own rows do not count.
 
     ``proposed``: a manager chose the time, so that grid and lead time do not count for whoever accepts it.
+    ``for_customer``: an option; what is asked of its holder is asked of whoever will be.
     """
 
     actor: Viewer
@@ -253,6 +264,7 @@ class Asking:
     keep_start: bool = False
     proposed: bool = False
     traceable: bool = False
+    for_customer: bool = False
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,7 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
     """Ask every rule of the request phase, and look for room. Takes the utilities' locks."""
     manages = asking.actor.manages(plan.facility.id)
     # Nobody sets a rule aside for themselves, not even where they are the only manager.
-    may_override = manages and asking.holder_id != asking.actor.id
+    may_override = manages and (asking.for_customer or asking.holder_id != asking.actor.id)
     spans, utilities = facts.draws_of(session, plan)
     own = asking.reservation_id
     placing = facts.place(session, plan, apart_from=own, prefer=_own_places(session, own))
@@ -292,6 +304,8 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
         traceable=asking.traceable,
     )
     problems = policy.check(known, Phase.REQUEST)
+    if asking.for_customer:
+        problems = [p for p in problems if p.code not in policy.OF_THE_HOLDER]
     if asking.use_now:  # it is requested, approved and checked in at once
         asked = {p.code for p in problems}
         problems += [p for p in policy.check(known, Phase.CHECK_IN) if p.code not in asked]
@@ -365,6 +379,9 @@ def _build(
         draws=[],
         changes=[],
     )
+    if command.hold is not None:
+        reservation.hold, reservation.customer = command.hold, command.customer.strip()
+        reservation.decide_by = command.decide_by
     _stamp(reservation, actor, now)
     refresh_due(reservation)
     return reservation
@@ -372,6 +389,8 @@ def _build(
 
 def _first_status(command: RequestReservation, plan: Plan, now: datetime) -> Status:
     """What a new reservation is at once: entered afterwards it has happened, on trust of a manager."""
+    if command.hold is not None:
+        return Status.REQUESTED
     if plan.use.end <= now:
         return Status.COMPLETED
     if plan.use.start < now or command.use_now:
@@ -427,14 +446,16 @@ def _tell(
         session,
         reservation,
         "request",
-        actor=actor,
+        actor=None if command.waited else actor,
         now=now,
+        rule="waitlist" if command.waited else None,
         new={
             "status": Status.REQUESTED,
             "start": reservation.starts_at,
             "end": reservation.ends_at,
             "equipment": [[piece.equipment_id, piece.places] for piece in reservation.pieces],
             "overridden": reservation.overridden,
+            **({"hold": command.hold} if command.hold else {}),
         },
         reason=command.reason,
     )
@@ -458,18 +479,25 @@ def _tell(
                 journal.record(session, reservation, step, actor=None, now=now, rule=rule, old=old, new=new)
             )
             before = after[step]
-    elif reservation.status in BLOCKING:
-        journal.post(
-            session,
-            "requested",
-            journal.managers_of(session, reservation.facility_id),
-            now=now,
-            reservation=reservation,
-            apart_from=actor.id,
-        )
+    elif reservation.status in BLOCKING and command.hold is None:
+        tell_managers(session, reservation, actor, now)
     if reservation.kind == "booking":
         journal.post(
             session, "booked_for_you", [reservation.holder_id], now=now, reservation=reservation,
             apart_from=actor.id,
         )  # fmt: skip
     return told
+
+
+def tell_managers(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
+    """That it waits for their yes."""
+    managers = journal.managers_of(session, reservation.facility_id)
+    journal.post(session, "requested", managers, now=now, reservation=reservation, apart_from=actor.id)
+
+
+def refuse_held(reservation: Reservation, *holds: str) -> None:
+    """Say what it is, where a step is not for what is held (``holds``, or any)."""
+    if reservation.status != Status.REQUESTED or reservation.hold not in (holds or HOLDS):
+        return
+    params = {"holder": reservation.holder.name, "until": reservation.decide_by}
+    raise Refused([Problem(f"held_as_{reservation.hold}", params=params)])

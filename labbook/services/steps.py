@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.reservation import BLOCKING, Action, Occupation, Status, transition
 from labbook.models import Reservation
-from labbook.services import changes, journal, webhooks
+from labbook.services import changes, journal, waitlist, webhooks
 from labbook.services.occupancy import cut
 from labbook.services.opening import changed
 
@@ -37,6 +37,8 @@ def advance(
     reservation.status = step.target
     changed(reservation, now)
     session.flush()
+    if step.occupation in (Occupation.RELEASE, Occupation.CUT):
+        waitlist.freed(session, [piece.equipment_id for piece in reservation.pieces], now)
     journal.record(
         session,
         reservation,

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.errors import StorageTrouble
 from labbook.domain.reservation import Action, Step, next_step
 from labbook.models import Reservation
-from labbook.services import journal, transaction
+from labbook.services import journal, transaction, waitlist
 from labbook.services.opening import changed
 from labbook.services.reservations import clock_of
 from labbook.services.steps import advance
@@ -112,7 +112,9 @@ def _step(session: Session, row_id: int, now: datetime) -> Step | bool:
         return True
     step, due = found
     _carry_out(session, reservation, step, due, now)
-    if step in _TOLD:
+    if reservation.hold is not None and step is Step.EXPIRED:
+        waitlist.released(session, reservation, now)
+    elif step in _TOLD:
         told = [reservation.holder_id, reservation.requested_by_id]
         told += journal.managers_of(session, reservation.facility_id)
         journal.post(session, step, told, now=now, reservation=reservation)

@@ -1,4 +1,7 @@
-"""Who waits for what to become free."""
+"""What the engine tells whoever waits: that time was given back, and that what was held is held no more.
+
+Joining, taking and the search itself are in ``services.waiting``; nothing here needs them.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,66 @@ from datetime import datetime
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from labbook.models import WaitlistEntry, WaitlistWant
+from labbook.domain.reservation import Status
+from labbook.domain.waiting import LOOK_AGAIN
+from labbook.models import EquipmentDraw, Reservation, WaitlistEntry, WaitlistWant
+from labbook.services import journal
 
 
 def freed(session: Session, equipment_ids: Collection[int], now: datetime) -> None:
     """Time of this equipment was given back: whoever waits for any of it is looked at with the next sweep.
 
-    Part of the transaction that frees it.
+    So is whoever waits for what shares a utility with it. Part of the transaction that frees it. The rows
+    are locked in order of id, so that two of these never wait for each other.
     """
-    wanting = select(WaitlistWant.entry_id).where(WaitlistWant.equipment_id.in_(sorted(equipment_ids)))
-    session.execute(
-        update(WaitlistEntry)
+    own = sorted(equipment_ids)
+    utilities = select(EquipmentDraw.utility_id).where(EquipmentDraw.equipment_id.in_(own))
+    sharing = select(EquipmentDraw.equipment_id).where(EquipmentDraw.utility_id.in_(utilities))
+    wanting = select(WaitlistWant.entry_id).where(
+        or_(WaitlistWant.equipment_id.in_(own), WaitlistWant.equipment_id.in_(sharing))
+    )
+    found = session.scalars(
+        select(WaitlistEntry.id)
         .where(
             WaitlistEntry.state == "waiting",
             WaitlistEntry.id.in_(wanting),
             or_(WaitlistEntry.due_at.is_(None), WaitlistEntry.due_at > now),
         )
-        .values(due_at=now)
-        .execution_options(synchronize_session=False)
+        .order_by(WaitlistEntry.id)
+        .with_for_update()
+    ).all()
+    if found:
+        session.execute(
+            update(WaitlistEntry).where(WaitlistEntry.id.in_(found)).values(due_at=now)
+        )  # fmt: skip
+
+
+def released(session: Session, reservation: Reservation, now: datetime) -> None:
+    """An offer or an option has ended undecided: whom it was kept for hears of it, and the next in line is
+    looked at. Part of the transaction that ends it, once its status says how.
+
+    An offer that nobody answered is lapsed, one that was let go is withdrawn; where the lab took it back,
+    its entry keeps its place in line.
+    """
+    freed(session, [piece.equipment_id for piece in reservation.pieces], now)
+    expired = reservation.status == Status.EXPIRED
+    if reservation.hold == "option":
+        if expired:
+            told = [reservation.holder_id, reservation.requested_by_id]
+            journal.post(session, "option_lapsed", told, now=now, reservation=reservation)
+        return
+    entry = session.scalar(
+        select(WaitlistEntry)
+        .where(WaitlistEntry.reservation_id == reservation.id, WaitlistEntry.state == "offered")
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
+    if entry is None:
+        return
+    if expired:
+        journal.post(session, "waitlist_over", [entry.user_id], now=now, reservation=reservation)
+    if expired or reservation.cancel_cause == "user":
+        entry.state, entry.closed_at, entry.due_at = ("lapsed" if expired else "withdrawn"), now, None
+    else:
+        entry.state, entry.reservation_id, entry.offered_at = "waiting", None, None
+        entry.due_at = now + LOOK_AGAIN
