@@ -66,9 +66,11 @@ class Kind:
 _ALWAYS = Kind(None)
 
 KINDS: Mapping[str, Kind] = {
-    # accounts, alarms, and what waits for an answer for a limited time
+    # accounts, what was asked for as such, alarms, and what waits for an answer for a limited time
     "invitation": _ALWAYS,
     "password_reset": _ALWAYS,
+    "calendar": _ALWAYS,
+    "calendar_cancelled": _ALWAYS,
     "relay": _ALWAYS,
     "relay_answer": _ALWAYS,
     "waitlist_offer": _ALWAYS,

@@ -1,4 +1,4 @@
-"""Entries in, iCalendar (RFC 5545) bytes out.
+"""Entries in, iCalendar (RFC 5545) bytes out: as a calendar to subscribe to, or as an invitation (RFC 5546).
 
 Every instant is written in UTC, so that no VTIMEZONE is needed: the ones that clients and libraries
 make up differ at the daylight-saving changes. An entry is rendered by the ``icalendar`` package, which
@@ -16,12 +16,13 @@ from functools import lru_cache
 from typing import Literal
 
 from icalendar import Calendar, Event
-from icalendar.prop import vDuration, vText
+from icalendar.prop import vCalAddress, vDuration, vText
 
 MEDIA_TYPE = "text/calendar; charset=utf-8"
 PRODUCT = "-//Labbook//Labbook//EN"
 
 EntryStatus = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
+Method = Literal["REQUEST", "CANCEL"]
 
 # Some twenty feeds of the size that a lab's busiest one has; an entry is about a kilobyte.
 _REMEMBERED_ENTRIES = 40_000
@@ -64,13 +65,61 @@ class CalendarHead:
     refresh: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An entry for one attendee's calendar, who is asked for no answer. ``optional``: they need not come.
+
+    The ``changed_at`` of its entry is when the invitation was made, which is what DTSTAMP says where there is
+    a METHOD.
+    """
+
+    method: Method
+    entry: CalendarEntry
+    organiser: str
+    organiser_name: str
+    attendee: str
+    attendee_name: str
+    optional: bool = False
+
+
 def render_calendar(head: CalendarHead, entries: Iterable[CalendarEntry]) -> bytes:
     return b"".join((_opening(head), *map(render_entry, entries), _END_OF_CALENDAR))
+
+
+def render_invitation(invitation: Invitation) -> bytes:
+    """One VEVENT with its METHOD, its organiser and its one attendee."""
+    calendar = Calendar()
+    calendar.add("version", "2.0")
+    calendar.add("prodid", PRODUCT)
+    calendar.add("calscale", "GREGORIAN")
+    calendar.add("method", invitation.method)
+    event = _event(invitation.entry)
+    event.add("organizer", _person(invitation.organiser, invitation.organiser_name))
+    attendee = _person(invitation.attendee, invitation.attendee_name)
+    attendee.params["CUTYPE"] = "INDIVIDUAL"
+    attendee.params["ROLE"] = "OPT-PARTICIPANT" if invitation.optional else "REQ-PARTICIPANT"
+    attendee.params["PARTSTAT"] = "ACCEPTED"  # it is their own reservation
+    attendee.params["RSVP"] = "FALSE"
+    event.add("attendee", attendee)
+    calendar.add_component(event)
+    rendered: bytes = calendar.to_ical()
+    return rendered
+
+
+def _person(address: str, name: str) -> vCalAddress:
+    found = vCalAddress(f"mailto:{address}")
+    found.params["CN"] = " ".join(_text(name).replace('"', "'").split())  # a quote ends a parameter
+    return found
 
 
 @lru_cache(maxsize=_REMEMBERED_ENTRIES)
 def render_entry(entry: CalendarEntry) -> bytes:
     """The entry as a VEVENT: UTF-8, folded at 75 octets between characters, lines ended by CRLF."""
+    rendered: bytes = _event(entry).to_ical()
+    return rendered
+
+
+def _event(entry: CalendarEntry) -> Event:
     event = Event()
     event.add("uid", entry.uid)
     event.add("sequence", entry.sequence)
@@ -90,8 +139,7 @@ def render_entry(entry: CalendarEntry) -> bytes:
         event.add("categories", [_text(category) for category in entry.categories])
     if entry.url:
         event.add("url", entry.url)
-    rendered: bytes = event.to_ical()
-    return rendered
+    return event
 
 
 def unattended(

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
+from labbook.formats.icalendar import Invitation, render_invitation
 from labbook.formats.moments import span, zone_name
 from labbook.formats.words import translations, word
 
@@ -63,6 +64,7 @@ class Letter:
 
     ``actor`` did what is told; ``words`` is what they wrote, ``reason`` why. ``more`` is what else the
     message was posted with. ``choice_url``: where its reader chooses whether they get such letters.
+    ``calendar`` is what their calendar program takes from it.
     """
 
     kind: str
@@ -78,6 +80,7 @@ class Letter:
     words: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
     choice_url: str = ""
+    calendar: Invitation | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,17 @@ def compose(letter: Letter, *, sender: str) -> EmailMessage:
     message = _envelope(letter, letter.message_id, letter.written_at, sender)
     if letter.about is not None:  # so that mail programs keep one reservation's letters together
         message["References"] = f"<reservation-{letter.about.id}@{_host(sender)}>"
-    return _filled(message, render(letter))
+    _fill(message, render(letter))
+    if letter.calendar is not None:
+        # RFC 6047: the last alternative, which a mail program that knows calendars takes. As octets, since
+        # as a text its line ends would be made to fit.
+        message.add_alternative(
+            render_invitation(letter.calendar),
+            maintype="text",
+            subtype="calendar",
+            params={"charset": "UTF-8", "method": letter.calendar.method},
+        )
+    return message
 
 
 def compose_digest(letters: Sequence[Letter], *, sender: str) -> EmailMessage:
@@ -132,7 +145,8 @@ def compose_digest(letters: Sequence[Letter], *, sender: str) -> EmailMessage:
     message = _envelope(first, message_id, max(letter.written_at for letter in letters), sender)
     text = plain.get_template("digest.txt").render(values)
     html = marked.get_template("digest.html").render(values)
-    return _filled(message, Rendered(subject % len(lines), text, html))
+    _fill(message, Rendered(subject % len(lines), text, html))
+    return message
 
 
 def _line(letter: Letter) -> str:
@@ -170,11 +184,10 @@ def _envelope(letter: Letter, message_id: str, written_at: datetime, sender: str
     return message
 
 
-def _filled(message: EmailMessage, rendered: Rendered) -> EmailMessage:
+def _fill(message: EmailMessage, rendered: Rendered) -> None:
     message["Subject"] = rendered.subject
     message.set_content(rendered.text)
     message.add_alternative(rendered.html, subtype="html")
-    return message
 
 
 @lru_cache(maxsize=8)

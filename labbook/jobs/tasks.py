@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from labbook.config import Settings
-from labbook.services import heartbeats, outbox, rig_calls, sweep
+from labbook.services import heartbeats, invitations, outbox, rig_calls, sweep
 from labbook.services.heartbeats import Tally
 from labbook.services.outbox import Office
 from labbook.services.post import carrier
@@ -54,3 +54,13 @@ def tell_rigs(work: Work) -> None:
     done = rig_calls.deliver_due(work.session, now=work.now)
     if done:
         log.info("rigs %s", ", ".join(f"{outcome} {count}" for outcome, count in sorted(done.items())))
+
+
+def invite(work: Work) -> None:
+    """Put into the outbox what is due to calendars that want it by mail."""
+    invitations.enqueue_due(work.session, now=work.now)
+
+
+def compare_calendars(work: Work) -> None:
+    """Find what changed in calendars by mail without its reservation: a room, a project's members."""
+    invitations.enqueue_due(work.session, now=work.now, thorough=True)

@@ -23,4 +23,6 @@ TIMETABLE = (
     Job("sweep", timedelta(seconds=1), tasks.sweep_due),
     Job("outbox", timedelta(seconds=5), tasks.send_mail),
     Job("rigs", timedelta(seconds=1), tasks.tell_rigs),
+    Job("invitations", timedelta(seconds=5), tasks.invite),
+    Job("calendars", timedelta(minutes=10), tasks.compare_calendars),
 )

@@ -43,7 +43,7 @@ KEPT_BACK = timedelta(days=90)
 CANCELLED_SHOWN = timedelta(days=30)
 REFRESH = timedelta(minutes=15)
 
-_STATUS: dict[str, EntryStatus] = {
+SHOWN_AS: dict[str, EntryStatus] = {
     Status.REQUESTED: "TENTATIVE",
     Status.APPROVED: "CONFIRMED",
     Status.IN_USE: "CONFIRMED",
@@ -54,7 +54,7 @@ _STATUS: dict[str, EntryStatus] = {
     Status.EXPIRED: "CANCELLED",
     Status.NO_SHOW: "CANCELLED",  # the slot was given away
 }
-_GONE = [status for status, shown in _STATUS.items() if shown == "CANCELLED"]
+GONE = [status for status, shown in SHOWN_AS.items() if shown == "CANCELLED"]
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class Reading:
         ended = func.coalesce(Reservation.ended_at, Reservation.changed_at, type_=Reservation.changed_at.type)
         return and_(
             Reservation.occupied_until > self.today - KEPT_BACK,
-            or_(Reservation.status.not_in(_GONE), ended > self.today - CANCELLED_SHOWN),
+            or_(Reservation.status.not_in(GONE), ended > self.today - CANCELLED_SHOWN),
         )
 
     def _chosen(self) -> ColumnElement[bool]:
@@ -312,9 +312,9 @@ class Reading:
             starts_at=row.starts_at,
             ends_at=_end_of_use(row),
             summary=title,
-            status=_STATUS[row.status],
+            status=SHOWN_AS[row.status],
             description="" if reference_only else self._description(row, pieces),
-            location=_location(used, facility),
+            location=location((item.room for item in used), facility),
             categories=() if reference_only else (*_distinct(i.category for i in used), row.activity),
             url=f"{self.subscription.base_url}/reservations/{row.public_id}",
         )
@@ -370,7 +370,7 @@ class Reading:
             starts_at=starts_at,
             ends_at=ends_at,
             summary=self.words.busy.format(item.name),
-            location=_location([item], self.facilities[item.facility_id].name),
+            location=location([item.room], self.facilities[item.facility_id].name),
         )
 
     def _blocks(self, *columns: Any) -> Select[*tuple[Any, ...]]:
@@ -402,8 +402,8 @@ def _end_of_use(row: _Row) -> datetime:
     return row.occupied_until if cut else row.ends_at  # type: ignore[no-any-return]
 
 
-def _location(items: Sequence[_Item], facility: str) -> str:
-    return ", ".join([*_distinct(item.room for item in items if item.room), facility])
+def location(rooms: Iterable[str | None], facility: str) -> str:
+    return ", ".join([*_distinct(room for room in rooms if room), facility])
 
 
 def _distinct(values: Iterable[str]) -> list[str]:

@@ -22,7 +22,8 @@ from labbook.domain.visibility import sees_in_full
 from labbook.formats.mail import Letter, Proposed, Subject
 from labbook.formats.words import localised
 from labbook.models import Facility, HistoryEntry, NotificationPreference, OutboxMessage, Reservation
-from labbook.services import viewers
+from labbook.services import invitations, viewers
+from labbook.services.post import Office
 from labbook.services.reservation_views import (
     ChangeView,
     HistoryView,
@@ -33,14 +34,6 @@ from labbook.services.reservation_views import (
     summary_of,
     view_of,
 )
-
-
-@dataclass(frozen=True)
-class Office:
-    """Where links lead, and who writes."""
-
-    base_url: str
-    sender: str
 
 
 @dataclass(frozen=True)
@@ -145,7 +138,14 @@ def letter_of(session: Session, due: Due, office: Office) -> Letter | None:
         return letter
     if due.reservation is None:
         return None
-    if not due.in_sight:
+    if due.message.kind in invitations.KINDS:
+        carried = invitations.invitation_of(session, due.message, due.reservation, due.reader, office)
+        if carried is None:
+            return None
+        letter = replace(letter, calendar=carried)
+        if not due.in_sight:
+            return letter
+    elif not due.in_sight:
         return _relieved(letter)
     view = view_of(session, due.reservation, viewer=due.reader)
     told = [entry for entry in view.history if entry.at == letter.written_at]

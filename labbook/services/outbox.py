@@ -25,15 +25,15 @@ from labbook.domain.notification import Mode
 from labbook.formats.mail import compose, compose_digest
 from labbook.models import OutboxMessage, User
 from labbook.services import letters, transaction
-from labbook.services.letters import Due, Office
-from labbook.services.post import Carrier, NotNow, Undeliverable
+from labbook.services.letters import Due
+from labbook.services.post import Carrier, NotNow, Office, Undeliverable
 
 __all__ = ["Office", "send_due"]
 
 BATCH = 50
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 2, 5, 15, 30, 60, 120, 240))
 GIVE_UP_AFTER = timedelta(days=7)
-UNSEEN = "its reader may no longer see it"
+UNSEEN = "its reader may no longer see it, or another has overtaken it"
 UNWANTED = "its reader wants no mail of this"
 _ERROR_LIMIT = 500
 
@@ -55,8 +55,9 @@ class Claim:
 
 
 def send_due(session: Session, carrier: Carrier, office: Office, *, now: datetime) -> Counter[str]:
-    """Send what is due at ``now``; how many mails were ``sent``, and how many messages were ``postponed``,
-    ``dropped`` (no longer theirs to see), ``given_up``, ``kept`` for the daily mail, or ``unwanted``.
+    """Send what is due at ``now``; how many mails were ``sent``, and how many messages ``postponed``,
+    ``given_up``, ``kept`` for the daily mail, ``dropped`` (not theirs to see any more, or overtaken) or
+    ``unwanted``.
 
     When nobody answers at the other end, the rest of the pass is left for later.
     """

@@ -8,6 +8,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 TIMEOUT_SECONDS = 10
 _ANSWER_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where links lead, and who writes."""
+
+    base_url: str
+    sender: str
 
 
 class Undeliverable(Exception):
