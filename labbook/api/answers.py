@@ -56,6 +56,7 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "cancel_cause": view.cancel_cause,
         "decide_by": view.decide_by,
         "overridden": view.overridden,
+        "permit": {"required": view.permit_required, "signed_at": view.permit_signed_at},
         "allowed": sorted(view.allowed),
         "revision": view.revision,
         "history": [_entry(entry, view) for entry in view.history],

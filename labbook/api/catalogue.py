@@ -10,11 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from labbook.api.answers import json_answer
-from labbook.api.asking import database, now
+from labbook.api.asking import database, now, viewer
 from labbook.api.reading import Query
 from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem
-from labbook.services import equipment
+from labbook.services import equipment, rig_access
 from labbook.services.equipment import (
     DrawView,
     EnvironmentView,
@@ -29,6 +29,7 @@ def register(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/facilities/<slug>", view_func=show_facility)
     blueprint.add_url_rule("/equipment", view_func=list_equipment)
     blueprint.add_url_rule("/equipment/<slug>", view_func=show_equipment)
+    blueprint.add_url_rule("/equipment/<slug>/access", view_func=show_access)
     blueprint.add_url_rule("/environments", view_func=list_environments)
     blueprint.add_url_rule("/environments/<slug>", view_func=show_environment)
 
@@ -56,6 +57,14 @@ def list_equipment() -> Response:
 
 def show_equipment(slug: str) -> Response:
     return json_answer(_equipment(equipment.find_equipment(database(), slug)))
+
+
+def show_access(slug: str) -> Response:
+    """For a rig: whether whoever has this token may energise it, now."""
+    found = rig_access.access(database(), slug, viewer=viewer(), now=now())
+    answer = json_answer({"allowed": found.allowed, "reservation": found.reservation, "until": found.until})
+    answer.headers["Cache-Control"] = "no-store"  # of the next moment it says nothing
+    return answer
 
 
 def list_environments() -> Response:

@@ -124,6 +124,12 @@ _RESERVATION = _object(
     cancel_cause=_or_null({"type": "string", "enum": ["user", "lab", "fault"]}),
     decide_by=_or_null(INSTANT),
     overridden=_list({"type": "string"}),
+    permit={
+        "type": "object",
+        "description": "Where it is required, nothing is energised before it is signed.",
+        "properties": {"required": {"type": "boolean"}, "signed_at": _or_null(INSTANT)},
+        "required": ["required", "signed_at"],
+    },
     allowed=_list(_string("A step that you may take now.")),
     revision={"type": "integer"},
     history=_list(_ref("HistoryEntry")),
@@ -262,6 +268,18 @@ _ENVIRONMENT = _object(
     example={"type": "boolean"},
 )
 
+_ACCESS = _object(
+    ("allowed", "reservation", "until"),
+    allowed={
+        "type": "boolean",
+        "description": "A reservation of yours uses it now, and no permit of it is missing.",
+    },
+    reservation=_or_null(_string("Opaque; the one by which it is allowed.")),
+    until=_or_null(
+        {**INSTANT, "description": "End of what is occupied; null while allowed: it runs over its end."}
+    ),
+)
+
 _PROJECT = _object(
     ("slug", "name", "organisation", "activity"),
     slug=SLUG,
@@ -323,6 +341,7 @@ SCHEMAS: Mapping[str, Json] = {
     "Facility": _FACILITY,
     "Equipment": _PIECE_OF_CATALOGUE,
     "Environment": _ENVIRONMENT,
+    "Access": _ACCESS,
     "Project": _PROJECT,
     "Me": _ME,
 }
@@ -390,6 +409,7 @@ _WHAT = {
     "message": "Write `text` into the thread.",
     "propose": "Propose another time or equipment, which the holder accepts or declines.",
     "withdraw": "Take back your own undecided change.",
+    "permit": "Sign the permit to energise, at the set-up; a manager's step, never for themselves.",
 }
 
 
@@ -514,6 +534,13 @@ def _catalogue_paths() -> Json:
             ),
         ),
         "/equipment/{slug}": single("One piece: what it can do, its places, state and policy", "Equipment"),
+        "/equipment/{slug}/access": {
+            "parameters": [_SLUG_IN_PATH],
+            "get": {
+                "summary": "For a rig: whether the token's holder may energise this piece, now",
+                "responses": _answers(200, "Now; of the next moment it says nothing.", _ref("Access"), 404),
+            },
+        },
         "/environments": listed("Test environments", "Environment", facility),
         "/environments/{slug}": single("One recipe: needs, ambient, draws", "Environment"),
         "/projects": listed("Projects that you may charge", "Project"),

@@ -18,7 +18,7 @@ from labbook.api.problems import Malformed
 from labbook.api.reading import Query, Reader, parse
 from labbook.domain.errors import Problem, Refused, RevisionRequired
 from labbook.domain.reservation import Status
-from labbook.services import changes, decisions, opening, reservation_views, reservations
+from labbook.services import changes, decisions, opening, permits, reservation_views, reservations
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView, Search
@@ -214,6 +214,7 @@ STEPS = (
     "message",
     "propose",
     "withdraw",
+    "permit",
 )
 
 _DECISIONS: dict[str, Callable[..., ReservationView]] = {
@@ -226,6 +227,7 @@ _DECISIONS: dict[str, Callable[..., ReservationView]] = {
     "extend": decisions.extend,
     "transfer": decisions.transfer,
     "message": decisions.message,
+    "permit": permits.sign,
 }
 
 

@@ -86,6 +86,7 @@ _BESIDE_THE_TABLE = {
     "extend": PRESENT,
     "message": PRESENT,
     "propose": frozenset({Party.MANAGER}),
+    "permit": frozenset({Party.MANAGER}),
 }
 
 

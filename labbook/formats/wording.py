@@ -61,6 +61,9 @@ SENTENCES: Mapping[str, str] = {
     "already_begun": N_("The reservation has begun; this can no longer be changed."),
     "not_longer": N_("An extension must end after {end}."),
     "too_early": N_("Checking in is possible from {earliest}."),
+    "no_permit_needed": N_("It needs no permit."),
+    "permit_signed": N_("The permit was signed on {signed}."),
+    "permit_too_early": N_("The permit is signed at the set-up, from {earliest} on."),
     "too_late": N_("The reservation ended at {end}."),
     # waiting, offers and options
     "window_too_short": N_("The time within which you wait must be at least as long as what you ask for."),

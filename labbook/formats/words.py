@@ -66,6 +66,7 @@ WORDS: Mapping[str, str] = {
     "take": N_("offer taken"),
     "prolong": N_("option prolonged"),
     "convert": N_("made a reservation"),
+    "permit": N_("permit signed"),
     "flagged": N_("flagged"),
     "displaced": N_("displaced"),
     # rules

@@ -427,6 +427,7 @@ def _swap(
     reservation.flagged_at = None
     reservation.overrun_since = None
     reservation.overridden = sorted(checked.overridden)
+    taken_back = _takes_permit_back(reservation, plan, now)
     _set_pieces(session, reservation, plan)
     guarded = [p for p in plan.facts if p.check_in == "required" and reservation.kind == "booking"]
     reservation.check_in = "required" if guarded else "none"
@@ -439,6 +440,8 @@ def _swap(
     if reservation.status == Status.IN_USE:
         webhooks.opened(session, [reservation.id], now)
     new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
+    if taken_back is not None:
+        old, new = old | {"permit": taken_back}, new | {"permit": None}
     journal.record(
         session,
         reservation,
@@ -449,6 +452,19 @@ def _swap(
         new={k: v for k, v in new.items() if old[k] != v},
         reason=reason,
     )
+
+
+def _takes_permit_back(reservation: Reservation, plan: Plan, now: datetime) -> datetime | None:
+    """When it was signed, where a change undoes that: other equipment, or a set-up that is still to come, is
+    not what was looked at.
+    """
+    signed = reservation.permit_signed_at
+    before = {p.equipment_id: p.places for p in reservation.pieces}
+    same = before == {equipment.id: count for equipment, count in plan.pieces}
+    if signed is None or (same and plan.occupied.start <= now):
+        return None
+    reservation.permit_signed_at = reservation.permit_signed_by_id = None
+    return signed
 
 
 def _set_pieces(session: Session, reservation: Reservation, plan: Plan) -> None:

@@ -125,11 +125,19 @@ class ReservationView:
     changed_at: datetime
     allowed: frozenset[str]
     is_staff: bool = False
+    permit_required: bool = False
+    permit_signed_at: datetime | None = None
     history: Sequence[HistoryView] = ()
     messages: Sequence[MessageView] = ()
     problems: Sequence[Problem] = field(default=())
     hold: str | None = None
     customer: str = ""
+
+    @property
+    def permit_signed_by(self) -> str:
+        """The name in the history of whoever signed last."""
+        signed = [entry.actor for entry in self.history if entry.action == "permit"]
+        return (signed[-1] if signed else None) or ""
 
 
 def in_scope(scope: Scope) -> ColumnElement[bool]:
@@ -338,6 +346,8 @@ def summary_of(
         changed_at=reservation.changed_at,
         allowed=allowed_steps(reservation, viewer, pending),
         is_staff=viewer.is_staff_of(reservation.facility_id),
+        permit_required=reservation.permit_required,
+        permit_signed_at=reservation.permit_signed_at,
         history=history,
         messages=messages,
         problems=problems,
@@ -364,6 +374,8 @@ def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | No
         steps.add("message")
     if Party.MANAGER in mine and status in (Status.REQUESTED, Status.APPROVED):
         steps.add("propose")
+    if Party.MANAGER in mine and _lacks_permit(reservation) and not is_its_own(reservation, viewer):
+        steps.add("permit")
     if pending is not None:
         steps |= _steps_of_change(pending, mine)
     if reservation.hold is not None and status is Status.REQUESTED:
@@ -382,6 +394,16 @@ def _steps_of_hold(
         return frozenset(steps & {"message"} | own)
     own = {"convert", "prolong"} if Party.MANAGER in mine else set()
     return frozenset(steps - {"approve", "decline", "propose", "transfer"} | own)
+
+
+def _lacks_permit(reservation: Reservation) -> bool:
+    lacks = reservation.permit_required and reservation.permit_signed_at is None
+    return lacks and reservation.status in (Status.APPROVED, Status.IN_USE)
+
+
+def is_its_own(reservation: Reservation, viewer: Viewer) -> bool:
+    """Whether the viewer holds it or operates it: who does signs no permit of it."""
+    return viewer.id == reservation.holder_id or viewer.id in {p.user_id for p in reservation.participants}
 
 
 def _steps_of_change(pending: Change, mine: frozenset[Party]) -> set[str]:

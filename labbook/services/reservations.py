@@ -365,6 +365,7 @@ def _build(
         requested_by_id=actor.id,
         environment_version_id=plan.environment.id if plan.environment else None,
         traceable=command.traceable,
+        permit_required=plan.environment is not None and plan.environment.permit,
         check_in="required" if guarded else "none",
         grace=min((int(p.policy.grace.total_seconds()) for p in guarded), default=0),
         overridden=sorted(checked.overridden),

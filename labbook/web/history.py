@@ -71,6 +71,8 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         yield ", ".join(_edited(entry))
     if entry.action == "transfer":
         yield from _transfer(view, entry)
+    if entry.old.get("permit") and entry.new.get("permit") is None:
+        yield _("the permit has to be signed again")
     if cause := entry.new.get("cause"):
         yield _("cause: %(cause)s", cause=in_words(cause))
     if overridden := entry.new.get("overridden"):

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, Problem, Refused
 from labbook.formats import moments
-from labbook.services import changes, choices, decisions, queue, reservation_views
+from labbook.services import changes, choices, decisions, permits, queue, reservation_views
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, Search
 from labbook.web import asking, fields, history, keeping, strips
@@ -42,6 +42,7 @@ STEPS: dict[str, tuple[Step, object]] = {
     "extend": (decisions.extend, _l("Extended.")),
     "transfer": (decisions.transfer, _l("Transferred.")),
     "message": (decisions.message, _l("Sent.")),
+    "permit": (permits.sign, _l("The permit is signed.")),
 }
 
 VIEWS = {

@@ -16,6 +16,7 @@ READS = (
     "/facilities/<slug>",
     "/equipment",
     "/equipment/<slug>",
+    "/equipment/<slug>/access",
     "/environments",
     "/environments/<slug>",
     "/projects",
@@ -43,6 +44,7 @@ STEPS = {
     "POST /message": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
     "POST /propose": (*_ALL, 403, 403, 403, 403, MAY, MAY),
     "POST /withdraw": (*_ALL, 403, 403, MAY, 403, MAY, MAY),
+    "POST /permit": (*_ALL, 403, 403, 403, 403, MAY, MAY),
 }
 
 

@@ -340,6 +340,7 @@ MAY_TRY = {
     "change": "anna mia max ada",
     "propose": "mia max ada",
     "withdraw": "anna mia max ada",
+    "permit": "mia max ada",
 }
 """Who may try each step of anna's request in the joint project; to a holder, accepting is their own."""
 
