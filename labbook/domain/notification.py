@@ -83,6 +83,7 @@ KINDS: Mapping[str, Kind] = {
     "change_declined": Kind(Topic.DECISIONS, late=True),
     "change_lapsed": Kind(Topic.DECISIONS, late=True),
     "option_lapsed": Kind(Topic.DECISIONS, late=True),
+    "permit": Kind(Topic.DECISIONS, fleeting=True),
     # what somebody else does to one's reservation
     "aborted": Kind(Topic.CHANGES, late=True),
     "booked_for_you": Kind(Topic.CHANGES, late=True),
