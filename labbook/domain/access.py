@@ -65,7 +65,7 @@ EDITORS = frozenset({Party.HOLDER, Party.MANAGER})
 """Who may move, resize, retitle and transfer."""
 
 PRESENT = frozenset({Party.HOLDER, Party.PARTICIPANT, Party.TECHNICIAN, Party.MANAGER})
-"""Who may extend, and write into the thread."""
+"""Who may extend, plan read-outs and visits, stop the clock of a test, and write into the thread."""
 
 
 def allowed_parties(action: str) -> frozenset[Party]:
@@ -87,6 +87,10 @@ _BESIDE_THE_TABLE = {
     "message": PRESENT,
     "propose": frozenset({Party.MANAGER}),
     "permit": frozenset({Party.MANAGER}),
+    "visit": PRESENT,
+    "pause": PRESENT,
+    "resume": PRESENT,
+    "expect": PRESENT,
 }
 
 

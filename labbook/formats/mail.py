@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from labbook.formats.icalendar import Invitation, render_invitation
-from labbook.formats.moments import span, zone_name
+from labbook.formats.moments import running, span, zone_name
 from labbook.formats.words import translations, word
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "mail"
@@ -226,11 +226,23 @@ def _values(letter: Letter) -> dict[str, Any]:
         "holder": about.holder if about else "",
         "organisation": about.organisation if about else "",
         "cause": about.cause if about else None,
-        "facts": _facts(about, letter.locale) if about else [],
+        "visit": _visit(letter),
+        "facts": _facts(about, letter.locale, letter.more) if about else [],
     }
 
 
-def _facts(about: Subject, locale: str) -> list[tuple[str, str]]:
+def _visit(letter: Letter) -> str:
+    """``"Read-out after 168 h"`` where the letter tells of one."""
+    _ = translations(letter.locale).gettext
+    if "visit_from" not in letter.more:
+        return ""
+    after = letter.more.get("after")
+    if after is None:
+        return _("Visit")
+    return _("Read-out after %s") % running(timedelta(seconds=after), letter.locale)
+
+
+def _facts(about: Subject, locale: str, more: Mapping[str, Any]) -> list[tuple[str, str]]:
     _ = translations(locale).gettext
     zone = ZoneInfo(about.zone)
 
@@ -245,6 +257,9 @@ def _facts(about: Subject, locale: str) -> list[tuple[str, str]]:
         (_("Facility"), about.facility),
         (_("Holder"), f"{about.holder}, {about.organisation}"),
     ]
+    if "visit_from" in more:
+        visit = (datetime.fromisoformat(more[name]) for name in ("visit_from", "visit_until"))
+        rows.insert(0, (_("Visit"), when(*visit)))
     if about.project:
         rows.append((_("Project"), about.project))
     if about.proposed:

@@ -78,6 +78,20 @@ SENTENCES: Mapping[str, str] = {
         "This is an option until {until}: make it a reservation for somebody, or let it lapse."
     ),
     "option_until": N_("An option ends after now, and at the latest when its time begins."),
+    # read-outs and visits inside a long test
+    "after_or_at": N_("Say either after how many hours of running, or when; not both."),
+    "not_running_yet": N_("The test does not run before {start}."),
+    "pause_outside": N_("Say a time from {start} to {end}."),
+    "readout_early": N_("So many hours will have accrued at {earliest}, not before."),
+    "readout_no_room": N_(
+        "The read-out after {hours} h finds no staffed time before the end ({end}): it needs a later end."
+    ),
+    "readout_there": N_("A read-out after so many hours is planned already."),
+    "visit_length": N_("A visit takes a minute at least and {most} at most."),
+    "visit_no_room": N_("The visit of {at} finds no staffed time before the end ({end})."),
+    "visit_outside": N_("A visit lies within the time of use, {start} to {end}."),
+    "visit_unstaffed": N_("The laboratory is not staffed then: nobody of it will come."),
+    "visits_at_once": N_("Other visits are planned at the same time: {count}."),
     # people, projects, organisations
     "organisation_until": N_("Your organisation may book until {until}."),
     "organisation_category": N_("Your organisation may not book {equipment} (category {category})."),

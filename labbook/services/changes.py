@@ -19,7 +19,7 @@ from labbook.domain.interval import Interval, subtract
 from labbook.domain.reservation import Party, Status
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
-from labbook.services import environments, facts, journal, people, transaction, webhooks
+from labbook.services import environments, facts, journal, people, transaction, visits, webhooks
 from labbook.services.commands import ChangeReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
@@ -67,7 +67,8 @@ def change(
         wished = _wished(session, reservation, wish, problems)
         warnings = _check(session, reservation, wished, wish, problems, actor, now)
         if _takes_effect_at_once(session, reservation, wished, actor):
-            _swap(session, reservation, wished, warnings, actor, now, "move", wish.reason)
+            laid = _swap(session, reservation, wished, warnings, actor, now, "move", wish.reason)
+            warnings = replace(warnings, problems=[*warnings.problems, *laid])
             _post_moved(session, reservation, actor, now)
         else:
             # The end that is expected is so at once, whatever becomes of the change.
@@ -137,8 +138,8 @@ def apply_now(
     problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
     wished = _wished(session, reservation, wish, problems)
     checked = _check(session, reservation, wished, wish, problems, actor, now)
-    _swap(session, reservation, wished, checked, actor, now, action, wish.reason)
-    return checked.problems
+    laid = _swap(session, reservation, wished, checked, actor, now, action, wish.reason)
+    return [*checked.problems, *laid]
 
 
 def pending(reservation: Reservation) -> Change | None:
@@ -414,9 +415,10 @@ def _swap(
     reason: str,
     *,
     was: str | None = None,
-) -> None:
-    """Make the reservation what was wished, all of it."""
+) -> list[Problem]:
+    """Make the reservation what was wished, all of it; warnings of what is planned while it runs."""
     plan = wished.plan
+    moved = plan.use.start - reservation.starts_at
     lapse(session, reservation, now)
     drop_held(session, reservation)
     old = _material(reservation) | ({"status": was} if was is not None else {})
@@ -439,6 +441,7 @@ def _swap(
     session.flush()
     if reservation.status == Status.IN_USE:
         webhooks.opened(session, [reservation.id], now)
+    laid = visits.relay(session, reservation, now, moved=moved, confirmed=was == Status.REQUESTED)
     new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
     if taken_back is not None:
         old, new = old | {"permit": taken_back}, new | {"permit": None}
@@ -452,6 +455,7 @@ def _swap(
         new={k: v for k, v in new.items() if old[k] != v},
         reason=reason,
     )
+    return laid
 
 
 def _takes_permit_back(reservation: Reservation, plan: Plan, now: datetime) -> datetime | None:

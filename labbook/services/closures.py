@@ -14,7 +14,7 @@ from labbook.domain.errors import Forbidden, NotFound, Problem, Refused
 from labbook.domain.reservation import BLOCKING
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.models import Closure, Equipment, Facility, Reservation
-from labbook.services import journal, transaction
+from labbook.services import journal, transaction, visits
 
 KINDS = ("unstaffed", "shutdown")
 
@@ -134,6 +134,7 @@ def add(session: Session, command: AddClosure, *, actor: Viewer, now: datetime) 
         session.flush()
         if row.kind == "shutdown":
             _tell(session, row, actor, now)
+        visits.relay_out(session, visits.met_by(session, facility.id, row.starts_at, row.ends_at), now)
         transaction.touch(session, facility.id)
         return row.id
 

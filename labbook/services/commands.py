@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,42 @@ class ChangeReservation:
     @property
     def is_material(self) -> bool:
         return any(value is not None for value in (self.start, self.end, self.equipment))
+
+
+@dataclass(frozen=True)
+class PlanVisit:
+    """A read-out ``after`` so much running, or a visit ``at`` an instant. ``length`` None: the usual one."""
+
+    reservation: str
+    after: timedelta | None = None
+    at: datetime | None = None
+    length: timedelta | None = None
+    note: str = ""
+    revision: int | None = None
+
+
+@dataclass(frozen=True)
+class OnVisit:
+    """A step on one visit: ``at`` and ``length`` of a move; ``note`` says what was found, or why."""
+
+    reservation: str
+    visit: str
+    at: datetime | None = None
+    length: timedelta | None = None
+    note: str = ""
+    revision: int | None = None
+
+
+@dataclass(frozen=True)
+class OnTest:
+    """A step on the test itself. ``at``: since, or until, when it stood still; the end expected, None for
+    none.
+    """
+
+    reservation: str
+    at: datetime | None = None
+    reason: str = ""
+    revision: int | None = None
 
 
 @dataclass(frozen=True)

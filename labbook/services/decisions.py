@@ -16,7 +16,7 @@ from labbook.domain.policy import Facts, Phase
 from labbook.domain.reservation import TRANSITIONS, Action, Occupation, Party, Status, sources, transition
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.models import Message, Remark, Reservation, User
-from labbook.services import changes, facts, journal, people, transaction, waitlist
+from labbook.services import changes, facts, journal, people, transaction, visits, waitlist
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.facts import Plan
 from labbook.services.opening import changed, may_decide, opened
@@ -45,6 +45,7 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
         new = _set_aside(reservation, command, problems, may_override=may_override)
         changes.lapse(session, reservation, now)
         reservation.approved_at, reservation.approved_by_id = now, actor.id
+        problems += visits.relay(session, reservation, now, confirmed=True)
         advance(session, reservation, Action.APPROVE, actor=actor, now=now, reason=command.reason, new=new)
         _post(
             session, "approved", reservation, actor, now, [reservation.holder_id, reservation.requested_by_id]
@@ -133,6 +134,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         if step.occupation is Occupation.RETAKE:
             _retake(session, reservation, now)
         reservation.checked_in_at = now
+        problems += visits.relay(session, reservation, now)
         advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason, new=new)
         return view_of(session, reservation, viewer=actor, problems=problems)
 

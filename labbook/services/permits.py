@@ -10,7 +10,7 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, Problem, WrongStatus
 from labbook.domain.reservation import Party, Status
 from labbook.models import Reservation
-from labbook.services import journal, transaction, webhooks
+from labbook.services import journal, transaction, visits, webhooks
 from labbook.services.commands import Decide
 from labbook.services.opening import changed, opened
 from labbook.services.reservation_views import ReservationView, is_its_own, view_of
@@ -35,6 +35,7 @@ def sign(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> 
         if reservation.status not in (Status.APPROVED, Status.IN_USE):
             raise WrongStatus("permit", reservation.status)
         reservation.permit_signed_at, reservation.permit_signed_by_id = now, actor.id
+        visits.relay(session, reservation, now)
         reservation.freed_at = now  # until now it was the lab that kept its people waiting
         changed(reservation, now)
         session.flush()

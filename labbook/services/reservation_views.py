@@ -29,7 +29,8 @@ from labbook.models import (
     Reservation,
     User,
 )
-from labbook.services import journal
+from labbook.services import journal, visit_views
+from labbook.services.visit_views import LongTestView
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class ChangeView:
 class ReservationView:
     """A reservation in full. ``allowed`` are the steps that this viewer may take now, ``is_staff`` whether
     they are staff of its facility. ``hold``: an ``offer`` from the waitlist or an ``option`` of the lab's,
-    held until ``decide_by``; ``customer`` is for staff only."""
+    held until ``decide_by``; ``customer`` is for staff only. ``long_test``: None for what is short and not
+    visited, and in lists."""
 
     id: str
     kind: str
@@ -127,6 +129,7 @@ class ReservationView:
     is_staff: bool = False
     permit_required: bool = False
     permit_signed_at: datetime | None = None
+    long_test: LongTestView | None = None
     history: Sequence[HistoryView] = ()
     messages: Sequence[MessageView] = ()
     problems: Sequence[Problem] = field(default=())
@@ -194,11 +197,14 @@ def view_of(
 ) -> ReservationView:
     """The full view of a reservation that the viewer is known to see, with history and thread."""
     asked = {"reservation_id": reservation.id}
+    history = history_views(session.scalars(_HISTORY, asked).all(), reservation, session)
+    notes = {entry.new["visit"]: entry.reason for entry in history if entry.action == "visit_done"}
     return summary_of(
         reservation,
         viewer=viewer,
         problems=problems,
-        history=history_views(session.scalars(_HISTORY, asked).all(), reservation, session),
+        long_test=visit_views.of(session, reservation, notes),
+        history=history,
         messages=[
             MessageView(
                 at=message.at,
@@ -299,6 +305,7 @@ def summary_of(
     *,
     viewer: Viewer,
     problems: Sequence[Problem] = (),
+    long_test: LongTestView | None = None,
     history: Sequence[HistoryView] = (),
     messages: Sequence[MessageView] = (),
 ) -> ReservationView:
@@ -344,10 +351,11 @@ def summary_of(
         revision=reservation.revision,
         created_at=reservation.created_at,
         changed_at=reservation.changed_at,
-        allowed=allowed_steps(reservation, viewer, pending),
+        allowed=allowed_steps(reservation, viewer, pending) | _clock_steps(reservation, viewer, long_test),
         is_staff=viewer.is_staff_of(reservation.facility_id),
         permit_required=reservation.permit_required,
         permit_signed_at=reservation.permit_signed_at,
+        long_test=long_test,
         history=history,
         messages=messages,
         problems=problems,
@@ -404,6 +412,14 @@ def _lacks_permit(reservation: Reservation) -> bool:
 def is_its_own(reservation: Reservation, viewer: Viewer) -> bool:
     """Whether the viewer holds it or operates it: who does signs no permit of it."""
     return viewer.id == reservation.holder_id or viewer.id in {p.user_id for p in reservation.participants}
+
+
+def _clock_steps(reservation: Reservation, viewer: Viewer, test: LongTestView | None) -> frozenset[str]:
+    """What may be done to the clock of a test, and to what is planned while it runs."""
+    if test is None or test.over or reservation.hold or not parties(viewer, subject_of(reservation)):
+        return frozenset()
+    running = "resume" if test.paused_since else "pause"
+    return frozenset({"visit", "expect"} | ({running} if reservation.status == Status.IN_USE else set()))
 
 
 def _steps_of_change(pending: Change, mine: frozenset[Party]) -> set[str]:

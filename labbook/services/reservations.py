@@ -29,7 +29,7 @@ from labbook.models import (
     User,
 )
 from labbook.models.project import ACTIVITIES
-from labbook.services import environments, facts, journal, people, transaction, webhooks
+from labbook.services import environments, facts, journal, people, transaction, visit_views, visits, webhooks
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, draw, occupy
@@ -128,6 +128,7 @@ def make(
     if reservation.status == Status.IN_USE:
         session.flush()
         webhooks.opened(session, [reservation.id], now)
+    readouts, late = visits.plan(session, reservation, now)
     told = _tell(session, reservation, command, actor, now, automatic=reservation.status != Status.REQUESTED)
     if command.idempotency_key:
         session.add(
@@ -144,7 +145,8 @@ def make(
     return summary_of(
         reservation,
         viewer=actor,
-        problems=checked.problems,
+        problems=[*checked.problems, *late],
+        long_test=visit_views.view(reservation, readouts),
         history=history_views(told, reservation),
         messages=(),
     )
