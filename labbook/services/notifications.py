@@ -53,8 +53,14 @@ def refusal_of(session: Session, *, viewer: Viewer) -> str | None:
     return session.scalar(query)
 
 
-def choose(session: Session, modes: Mapping[str, str], *, actor: Viewer) -> None:
-    """A mode for each topic named; the others stay as they are. Raises ``Refused``."""
+def choose(
+    session: Session, modes: Mapping[str, str], *, actor: Viewer, calendar_by: str | None = None
+) -> None:
+    """A mode for each topic named; what is not named stays as it is. Raises ``Refused``.
+
+    ``calendar_by``: ``feed`` or ``invitation``, one of the two, since both would show everything twice. Who
+    begins with invitations gets one of all that lies ahead, whatever they were sent before.
+    """
     topics, known = {str(topic) for topic in Topic}, {str(mode) for mode in Mode}
     wrong = [Problem("unknown_kind", topic, params={"kind": topic}) for topic in modes if topic not in topics]
     wrong += [
@@ -62,37 +68,28 @@ def choose(session: Session, modes: Mapping[str, str], *, actor: Viewer) -> None
         for topic, mode in modes.items()
         if topic in topics and mode not in known
     ]
+    if calendar_by is not None and calendar_by not in CALENDARS:
+        wrong.append(Problem("unknown_kind", "calendar_by", params={"kind": calendar_by}))
     if wrong:
         raise Refused(wrong)
 
     def work() -> None:
-        # The same form sent twice at once would add the same rows.
-        session.execute(select(User.id).where(User.id == actor.id).with_for_update(key_share=True))
+        # Locked, because the same form sent twice at once would add the same rows.
+        user = session.get_one(User, actor.id, with_for_update={"key_share": True}, populate_existing=True)
         for topic, mode in sorted(modes.items()):
             session.merge(NotificationPreference(user_id=actor.id, topic=topic, mode=mode))
+        if calendar_by is not None and calendar_by != user.calendar_by:
+            user.calendar_by = calendar_by
+            _begin_again(session, actor.id)
 
     transaction.write(session, work)
 
 
-def choose_calendar(session: Session, by: str, *, actor: Viewer) -> None:
-    """By ``feed`` or by ``invitation``, one of the two: both would show everything twice.
-
-    Who begins with invitations gets one of all that lies ahead, whatever they were sent before.
-    """
-    if by not in CALENDARS:
-        raise Refused([Problem("unknown_kind", "calendar_by", params={"kind": by})])
-
-    def work() -> None:
-        user = session.get_one(User, actor.id, with_for_update={"key_share": True}, populate_existing=True)
-        if user.calendar_by == by:
-            return
-        user.calendar_by = by
-        if by == "invitation":
-            session.execute(
-                update(SentInvitation)
-                .where(SentInvitation.user_id == actor.id)
-                .values(fingerprint="", revision=0)
-                .execution_options(synchronize_session=False)
-            )
-
-    transaction.write(session, work)
+def _begin_again(session: Session, user_id: int) -> None:
+    """Nothing that a calendar was sent counts as known to it."""
+    session.execute(
+        update(SentInvitation)
+        .where(SentInvitation.user_id == user_id)
+        .values(fingerprint="", revision=0)
+        .execution_options(synchronize_session=False)
+    )

@@ -61,7 +61,8 @@ class Held:
 
 @dataclass(frozen=True)
 class UserView:
-    """``invited``: has an account and no password yet."""
+    """``invited``: has an account and no password yet. ``refused_at`` and ``refusal``: when and in what words
+    their mail server refused mail for good; None and empty while it takes it."""
 
     id: int
     email: str
@@ -74,6 +75,8 @@ class UserView:
     invited: bool
     qualifications: Sequence[Held]
     editable: bool
+    refused_at: datetime | None = None
+    refusal: str = ""
 
 
 def list_all(session: Session, *, viewer: Viewer, text: str = "", limit: int = 500) -> list[UserView]:
@@ -293,6 +296,8 @@ def _views(session: Session, rows: Sequence[User], viewer: Viewer | None) -> lis
             invited=row.password_hash is None,
             qualifications=held.get(row.id, []),
             editable=_may_edit(row, viewer),
+            refused_at=row.mail_refused_at,
+            refusal=row.mail_refusal or "",
         )
         for row in rows
     ]

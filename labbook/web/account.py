@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 from flask import Response as FlaskResponse
 from flask import current_app, flash, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from labbook.config import Settings
 from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem, Refused
+from labbook.domain.notification import Mode, Topic
 from labbook.extensions import limiter
-from labbook.services import accounts, choices, feeds, qualifications, tokens
+from labbook.services import accounts, choices, feeds, notifications, qualifications, tokens
 from labbook.services.choices import BookingChoices
 from labbook.services.feeds import CreateFeed
 from labbook.web import keeping
@@ -25,6 +27,21 @@ from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.sign_in import begin
 
 blueprint = page_blueprint("account")
+
+TOPICS = {
+    Topic.DECISIONS: (_l("Decisions"), _l("your requests approved, declined, expired")),
+    Topic.CHANGES: (_l("Changes"), _l("what others do to your reservations")),
+    Topic.REMINDERS: (_l("Reminders"), _l("before your slot begins and before it ends")),
+    Topic.MESSAGES: (_l("Messages"), _l("what people write about a reservation")),
+    Topic.WAITLIST: (_l("Waitlist"), _l("what became of your wish")),
+    Topic.VISITS: (_l("Visits"), _l("read-outs and visits during a long test")),
+    Topic.REQUESTS: (_l("Requests"), _l("what waits for your decision")),
+    Topic.MISSED: (_l("No-shows and overruns"), _l("in the laboratory, not your own")),
+    Topic.FAULTS: (_l("Faults"), _l("what people report at the equipment")),
+}
+"""What a topic is called, and what belongs to it."""
+
+MODES = {Mode.AT_ONCE: _l("At once"), Mode.DAILY: _l("Daily"), Mode.NEVER: _l("Never")}
 
 
 @blueprint.get("/account")
@@ -43,6 +60,9 @@ def _page(secret: str = "", address: str = "") -> FlaskResponse:
         held=qualifications.held_by(database(), viewer=actor),
         feed_scopes=_feed_scopes(offered, actor),
         feed_words=_feed_words(offered),
+        mail=notifications.read(database(), viewer=actor),
+        topics=TOPICS,
+        modes=MODES,
         zone=offered.zone_of((), None),
         secret=secret,
         address=address,
@@ -92,6 +112,15 @@ def profile() -> Response:
     accounts.update_profile(database(), read.line("name"), read.line("locale"), actor=viewer())
     flash(_("Saved."), "success")
     return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/account/mail")
+def mail() -> Response:
+    read = Fields(request.form)
+    modes = {str(topic): read.line(topic) for topic in Topic if topic in request.form}
+    notifications.choose(database(), modes, calendar_by=read.chosen("calendar_by"), actor=viewer())
+    flash(_("Saved."), "success")
+    return redirect(url_for("account.show") + "#mail", 303)
 
 
 @blueprint.post("/account/password")

@@ -6,7 +6,7 @@ import secrets
 
 from flask import g, render_template
 
-from labbook.services import home
+from labbook.services import home, notifications
 from labbook.web.context import WAITING
 from labbook.web.page import database, now, page_blueprint, viewer
 
@@ -17,4 +17,7 @@ blueprint = page_blueprint("home")
 def show() -> str:
     found = home.read(database(), viewer=viewer(), now=now())
     g.setdefault(WAITING, found.approvals.count)
-    return render_template("home/show.html", home=found, now=now(), once=secrets.token_hex(8))
+    refusal = notifications.refusal_of(database(), viewer=viewer())
+    return render_template(
+        "home/show.html", home=found, refusal=refusal, now=now(), once=secrets.token_hex(8)
+    )

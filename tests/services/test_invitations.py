@@ -32,7 +32,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 def invited(session: Session, *people: Viewer) -> None:
     for who in people:
-        notifications.choose_calendar(session, "invitation", actor=who)
+        notifications.choose(session, {}, calendar_by="invitation", actor=who)
 
 
 def carry(session: Session, mailbox: Mailbox, who: Viewer, now: datetime = NOW) -> list[Calendar]:
@@ -335,7 +335,7 @@ def test_switching_begins_with_what_lies_ahead_and_ends_with_nothing_more(
     (first,) = carry(session, mailbox, cast.anna)
     edit(session, view, cast.anna, ChangeReservation(title="Another test"))
     invitations.enqueue_due(session, now=NOW)
-    notifications.choose_calendar(session, "feed", actor=cast.anna)
+    notifications.choose(session, {}, calendar_by="feed", actor=cast.anna)
     assert carry(session, mailbox, cast.anna) == []
     edit(session, view, cast.anna, ChangeReservation(title="A third test"))
     assert carry(session, mailbox, cast.anna) == []

@@ -229,9 +229,12 @@ def test_choices_are_read_back_and_the_rest_stays_as_it_was(session: Session, ca
 def test_every_wrong_choice_is_said_at_once_and_nothing_is_kept(session: Session, cast: Cast) -> None:
     with pytest.raises(Refused) as refused:
         notifications.choose(
-            session, {"requests": "hourly", "gossip": "daily", "missed": "never"}, actor=cast.mia
+            session,
+            {"requests": "hourly", "gossip": "daily", "missed": "never"},
+            calendar_by="pigeon",
+            actor=cast.mia,
         )
-    assert {problem.field for problem in refused.value.problems} == {"requests", "gossip"}
+    assert {problem.field for problem in refused.value.problems} == {"requests", "gossip", "calendar_by"}
     assert set(notifications.read(session, viewer=cast.mia).modes.values()) == {Mode.AT_ONCE}
 
 

@@ -6,10 +6,11 @@ import re
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from labbook.extensions import db
-from labbook.models import Feed
-from labbook.services import accounts
+from labbook.models import Feed, User
+from labbook.services import accounts, transaction
 from tests.cast import NOW, Cast
 from tests.web.people import Clock, Desk
 
@@ -93,3 +94,61 @@ def test_the_profile_keeps_a_name_and_a_language(app: Flask, app_cast: Cast) -> 
     assert page.value("locale") == "da"
     refused = anna.post("/account/profile", name="", locale="xx")
     assert refused.status == 422
+
+
+CHOICES = {"changes": "daily", "messages": "never", "calendar_by": "invitation"}
+
+
+def checked(html: str) -> set[tuple[str, str]]:
+    return set(re.findall(r'<input type="radio" name="(\w+)" value="(\w+)" checked', html))
+
+
+def test_what_one_is_sent_is_chosen_topic_by_topic(app: Flask, app_cast: Cast) -> None:
+    anna = Desk(app, app_cast.anna)
+    before = checked(anna.get("/account").html)
+    assert {value for name, value in before if name != "calendar_by"} == {"at_once"}
+    assert ("calendar_by", "feed") in before
+    assert anna.post("/account/mail", **CHOICES).status == 303
+    after = checked(anna.get("/account").html)
+    assert set(CHOICES.items()) <= after
+    assert ("decisions", "at_once") in after
+    assert len(after) == len(before)
+
+
+def test_topics_of_staff_are_shown_to_staff(app: Flask, app_cast: Cast) -> None:
+    shown = {
+        who.name: {name for name, _ in checked(Desk(app, who).get("/account").html)}
+        for who in (app_cast.anna, app_cast.tom, app_cast.mia)
+    }
+    assert not {"requests", "missed", "faults"} & shown["Anna"]
+    assert {"missed", "faults"} <= shown["Tom"]
+    assert {"requests", "missed", "faults"} <= shown["Mia"]
+
+
+def test_a_choice_that_there_is_not_is_refused_and_the_rest_stays_chosen(app: Flask, app_cast: Cast) -> None:
+    anna = Desk(app, app_cast.anna)
+    page = anna.post("/account/mail", changes="hourly", messages="never", calendar_by="pigeon")
+    assert page.status == 422
+    assert page.html.count("field-problem") >= 2
+    assert ("messages", "never") in checked(page.html)
+    assert ("messages", "at_once") in checked(anna.get("/account").html)
+
+
+def test_who_refuses_mail_is_told_so_and_so_are_the_managers(app: Flask, app_cast: Cast) -> None:
+    refused = {"mail_refused_at": NOW, "mail_refusal": "550 5.1.1 <no> such user"}
+
+    def work() -> None:
+        db.session.execute(update(User).where(User.id == app_cast.anna.id).values(refused))
+
+    transaction.write(db.session(), work)
+    anna, mia = Desk(app, app_cast.anna), Desk(app, app_cast.mia)
+    for path in ("/", "/account"):
+        page = anna.get(path)
+        assert "Your mail server refused what Labbook sent you." in page.text
+        assert "550 5.1.1 &lt;no&gt; such user" in page.html
+        assert app_cast.anna.email in page.text
+    assert "mail refused" in mia.get("/manage/users", q="anna").text
+    assert "550 5.1.1" in mia.get(f"/manage/users/{app_cast.anna.id}").text
+    for path in ("/", "/account", "/manage/users"):
+        assert "550" not in mia.get(path).text
+    assert "mail refused" not in mia.get("/manage/users", q="carla").text
