@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from flask import Response
 
+from labbook.api.asking import now
 from labbook.api.problems import said
+from labbook.domain.durations import written_hours
 from labbook.services.reservation_views import ChangeView, HistoryView, ReservationView
+from labbook.services.visit_views import LongTestView, VisitView
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
@@ -58,11 +62,47 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "overridden": view.overridden,
         "permit": {"required": view.permit_required, "signed_at": view.permit_signed_at},
         "allowed": sorted(view.allowed),
+        "long_test": None if view.long_test is None else _long_test(view.long_test, now()),
         "revision": view.revision,
         "history": [_entry(entry, view) for entry in view.history],
         "messages": [{"at": m.at, "author": m.author, "text": m.text} for m in view.messages],
         "problems": said(view.problems),
     }
+
+
+def _long_test(test: LongTestView, at: datetime) -> Mapping[str, Any]:
+    return {
+        "running_since": test.run.since if test.begun else None,
+        "accrued": _hours(test.accrued(at)),
+        "planned": _hours(test.planned(at)),
+        "paused_since": test.paused_since,
+        "expected_end": test.expected_end,
+        "next_readout": None if test.next_readout is None else test.next_readout.id,
+        "visits": [_visit(visit, at) for visit in test.visits],
+    }
+
+
+def _visit(visit: VisitView, at: datetime) -> Mapping[str, Any]:
+    return {
+        "id": visit.id,
+        "kind": visit.kind,
+        "after": None if visit.after is None else _hours(visit.after),
+        "start": None if visit.waits else visit.start,
+        "end": None if visit.waits else visit.end,
+        "laid": visit.laid,
+        "staffed": visit.staffed,
+        "overdue": visit.is_overdue(at),
+        "note": visit.note,
+        "done_at": visit.done_at,
+        "done_by": visit.done_by,
+        "done_note": visit.done_note,
+        "dropped_at": visit.dropped_at,
+        "revision": visit.revision,
+    }
+
+
+def _hours(length: timedelta) -> str:
+    return written_hours(int(length.total_seconds()))
 
 
 def _change(change: ChangeView) -> Mapping[str, Any]:

@@ -94,6 +94,39 @@ _CHANGE = _object(
     created_at=INSTANT,
 )
 
+_VISIT = _object(
+    ("id", "kind", "start", "end", "revision"),
+    id=_string("Opaque."),
+    kind={"type": "string", "enum": ["readout", "visit"]},
+    after=_or_null(_string("ISO 8601, hours of running: `PT168H`.")),
+    start=_or_null(INSTANT),
+    end=_or_null(INSTANT),
+    laid={"type": "boolean", "description": "There was room for it, within the use and in staffed time."},
+    staffed={"type": "boolean", "description": "The laboratory has people there throughout."},
+    overdue={"type": "boolean"},
+    note=_string(),
+    done_at=_or_null(INSTANT),
+    done_by=_or_null({"type": "string"}),
+    done_note=_string(),
+    dropped_at=_or_null(INSTANT),
+    revision={"type": "integer"},
+)
+
+_LONG_TEST = {
+    **_object(
+        ("accrued", "planned", "visits"),
+        running_since=_or_null(INSTANT),
+        accrued=_string("ISO 8601, hours: how long it has run, pauses not counted."),
+        planned=_string("ISO 8601, hours: until its last read-out, or until the end expected."),
+        paused_since=_or_null(INSTANT),
+        expected_end=INSTANT,
+        next_readout=_or_null(_string("The id of a visit.")),
+        visits=_list(_ref("Visit")),
+    ),
+    "description": "Of what is used for a day or longer, or visited. Null in lists. While it stands still, "
+    "`start` and `end` of read-outs are null: they are not known.",
+}
+
 _RESERVATION = _object(
     ("id", "status", "visibility", "start", "end", "occupied", "equipment", "title", "revision"),
     id=_string("Opaque."),
@@ -131,6 +164,7 @@ _RESERVATION = _object(
         "required": ["required", "signed_at"],
     },
     allowed=_list(_string("A step that you may take now.")),
+    long_test=_or_null(_ref("LongTest")),
     revision={"type": "integer"},
     history=_list(_ref("HistoryEntry")),
     messages=_list(_object(("at", "author", "text"), at=INSTANT, author=_string(), text=_string())),
@@ -199,6 +233,33 @@ _STEP = {
         text=_or_null(_NOTES),
         override=_or_null(_CODES),
     ),
+    "additionalProperties": False,
+}
+
+_NEW_VISIT = {
+    **_object(
+        (),
+        after=_or_null(_string("ISO 8601: a read-out after so much running, in the first staffed time.")),
+        at=_or_null(INSTANT),
+        length=_or_null(_string("ISO 8601; half an hour, if left out.")),
+        note=_or_null(_NOTES),
+    ),
+    "additionalProperties": False,
+    "description": "Either `after` or `at`.",
+}
+
+_VISIT_STEP = {**_object((), note=_or_null(_NOTES)), "additionalProperties": False}
+
+_VISIT_MOVE = {
+    **_object(
+        ("at",), at=INSTANT, length=_or_null(_string("ISO 8601; as it was, if left out.")),
+        note=_or_null(_NOTES),
+    ),
+    "additionalProperties": False,
+}  # fmt: skip
+
+_TEST_STEP = {
+    **_object((), at=_or_null(INSTANT), reason=_or_null(_NOTES)),
     "additionalProperties": False,
 }
 
@@ -332,10 +393,16 @@ SCHEMAS: Mapping[str, Json] = {
     "Problems": _PROBLEMS,
     "HistoryEntry": _HISTORY,
     "Change": _CHANGE,
+    "Visit": _VISIT,
+    "LongTest": _LONG_TEST,
     "Reservation": _RESERVATION,
     "ReservationRequest": _REQUEST,
     "ReservationPatch": _PATCH,
     "Step": _STEP,
+    "NewVisit": _NEW_VISIT,
+    "VisitStep": _VISIT_STEP,
+    "VisitMove": _VISIT_MOVE,
+    "TestStep": _TEST_STEP,
     "FullEntry": _FULL_ENTRY,
     "BusyEntry": _BUSY_ENTRY,
     "Facility": _FACILITY,
@@ -382,6 +449,7 @@ def _body(schema: Json, *, required: bool = True) -> Json:
 
 _SLUG_IN_PATH = {"name": "slug", "in": "path", "required": True, "schema": _string(minLength=1)}
 _ID_IN_PATH = {"name": "id", "in": "path", "required": True, "schema": _string("Opaque.", minLength=1)}
+_VISIT_IN_PATH = {"name": "visit", "in": "path", "required": True, "schema": _string("Opaque.", minLength=1)}
 _FROM = _parameter("from", "From this instant on.", INSTANT)
 _TO = _parameter("to", "Up to this instant.", INSTANT)
 _IF_MATCH = {
@@ -477,7 +545,48 @@ def _paths() -> Json:
                 ),
             },
         }
-    return found | _catalogue_paths()
+    return found | _long_test_paths() | _catalogue_paths()
+
+
+def _long_test_paths() -> Json:
+    def step(summary: str, schema: str, *parameters: Json, status: int = 200, required: bool = False) -> Json:
+        answers = _answers(
+            status,
+            "The reservation as it is now.",
+            _ref("Reservation"),
+            400,
+            403,
+            404,
+            409,
+            412,
+            413,
+            422,
+            503,
+        )
+        return {
+            "parameters": [_ID_IN_PATH, *parameters, _IF_MATCH],
+            "post": {
+                "summary": summary,
+                "requestBody": _body(_ref(schema), required=required),
+                "responses": answers,
+            },
+        }
+
+    one, visit = "/reservations/{id}", "/reservations/{id}/visits/{visit}"
+    return {
+        f"{one}/visits": step(
+            "Plan a read-out after so much running, or a visit at an instant", "NewVisit", status=201,
+            required=True,
+        ),
+        f"{visit}/done": step("It took place; `note` says what was found", "VisitStep", _VISIT_IN_PATH),
+        f"{visit}/drop": step("It will not take place", "VisitStep", _VISIT_IN_PATH),
+        f"{visit}/move": step(
+            "To another time; a read-out not before its hours", "VisitMove", _VISIT_IN_PATH, required=True
+        ),
+        f"{one}/pause": step("The test stands still, now or since `at`", "TestStep"),
+        f"{one}/resume": step("It goes on, now or since `at`; read-outs are laid anew", "TestStep"),
+        f"{one}/expect": step("When the end is expected, `at`; left out: as late as possible", "TestStep"),
+    }  # fmt: skip
 
 
 def _catalogue_paths() -> Json:

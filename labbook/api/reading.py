@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import orjson
 from werkzeug.datastructures import MultiDict
 
 from labbook.api.problems import Malformed
+from labbook.domain.durations import DurationError, parse_duration
 from labbook.domain.errors import Problem, Refused
 
 T = TypeVar("T")
@@ -90,6 +91,17 @@ class Reader:
             self.problem(at, name)
             return None
         return at
+
+    def duration(self, name: str) -> timedelta | None:
+        """An exact ISO 8601 duration, ``PT168H``."""
+        found = self.text(name)
+        if found is None:
+            return None
+        try:
+            return parse_duration(found)
+        except DurationError as error:
+            self.problem(error.code, name, text=error.params["text"][:80])
+            return None
 
     def texts(self, name: str, *, limit: int) -> tuple[str, ...] | None:
         """A list of strings, without repetitions."""

@@ -173,7 +173,7 @@ def _wanted(read: Reader) -> Wanted | None:
 
 def change(public_id: str) -> Response:
     """What is not said stays as it is. 428 without ``If-Match``, 412 with an older one."""
-    wish, revision = _settled(public_id, "edit", _wish, revision_required=True)
+    wish, revision = settled(public_id, "edit", _wish, revision_required=True)
     changed = changes.change(database(), public_id, wish, revision=revision, actor=viewer(), now=now())
     return reservation_answer(changed)
 
@@ -238,7 +238,7 @@ def _view_of(step: str) -> Callable[..., Response]:
         return _withdraw
 
     def take(public_id: str) -> Response:
-        command, _ = _settled(public_id, step.replace("-", "_"), lambda read: _decision(read, public_id))
+        command, _ = settled(public_id, step.replace("-", "_"), lambda read: _decision(read, public_id))
         return reservation_answer(_DECISIONS[step](database(), command, actor=viewer(), now=now()))
 
     return take
@@ -258,20 +258,20 @@ def _decision(read: Reader, public_id: str) -> Decide:
 
 
 def _propose(public_id: str) -> Response:
-    wish, revision = _settled(public_id, "propose", _wish)
+    wish, revision = settled(public_id, "propose", _wish)
     return reservation_answer(
         changes.propose(database(), public_id, wish, revision=revision, actor=viewer(), now=now())
     )
 
 
 def _withdraw(public_id: str) -> Response:
-    _, revision = _settled(public_id, "withdraw", lambda read: read.skip("reason"))
+    _, revision = settled(public_id, "withdraw", lambda read: read.skip("reason"))
     return reservation_answer(
         changes.withdraw(database(), public_id, revision=revision, actor=viewer(), now=now())
     )
 
 
-def _settled(
+def settled(
     public_id: str, action: str, read_into: Callable[[Reader], T], *, revision_required: bool = False
 ) -> tuple[T, int | None]:
     """The command in the body, and the revision it was made on.

@@ -44,6 +44,13 @@ STEPS = {
     "POST /message": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
     "POST /propose": (*_ALL, 403, 403, 403, 403, MAY, MAY),
     "POST /withdraw": (*_ALL, 403, 403, MAY, 403, MAY, MAY),
+    "POST /visits": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /visits/<visit>/done": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /visits/<visit>/drop": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /visits/<visit>/move": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /pause": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /resume": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
+    "POST /expect": (*_ALL, 403, 403, MAY, MAY, MAY, MAY),
     "POST /permit": (*_ALL, 403, 403, 403, 403, MAY, MAY),
 }
 
