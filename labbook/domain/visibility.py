@@ -4,6 +4,9 @@ In full: the holder's organisation, the project's members, and the staff of its 
 else signed in it is a busy block: one opaque id per allocation, the occupied interval, the equipment and
 coded hazards, and nothing of what is not blocking.
 
+A tablet beside the equipment is nobody: whoever passes by reads it. It shows in full only what is the lab's
+own and charged to nobody else's project; all else is a busy block there too.
+
 Of a project its own people see all: its organisation and its members. The staff of a facility know of
 those that reservations there are charged to, not of who is in them or what account they are paid from.
 
@@ -88,3 +91,11 @@ def sees_customer(viewer: Asker, subject: Subject) -> bool:
     """Whom an option is for is the staff's of its facility to know, and not their organisation's."""
     scope = scope_of(viewer)
     return scope.everything or subject.facility_id in scope.facility_ids
+
+
+def shown_to_passers_by(organisation_id: int, subject_organisation_id: int, charged_to: int | None) -> bool:
+    """Whether a tablet of ``organisation_id`` shows a reservation in full.
+
+    ``charged_to``: the organisation whose project it is charged to, None without a project.
+    """
+    return subject_organisation_id == organisation_id and charged_to in (None, organisation_id)

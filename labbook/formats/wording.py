@@ -116,6 +116,12 @@ SENTENCES: Mapping[str, str] = {
     "cause_is_staffs": N_("Only the laboratory's staff may name that cause."),
     "idempotency_key_reused": N_("This Idempotency-Key was used for something else."),
     "idempotency_key_malformed": N_("An Idempotency-Key has 1 to 255 printable characters."),
+    # at the equipment
+    "kiosk_code_unknown": N_(
+        "Nothing here can be done with this code now. Look at the code, the equipment and your time; the "
+        "laboratory's staff can do it for you."
+    ),
+    "kiosk_which_place": N_("Several are possible: choose the place."),
     # accounts
     "event_cancelled": N_("This event is cancelled."),
     "event_floating": N_("Its time names no zone, so it could be any."),

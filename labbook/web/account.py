@@ -17,7 +17,7 @@ from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.notification import Mode, Topic
 from labbook.extensions import limiter
-from labbook.services import accounts, choices, feeds, notifications, qualifications, tokens
+from labbook.services import accounts, choices, feeds, kiosk_codes, notifications, qualifications, tokens
 from labbook.services.choices import BookingChoices
 from labbook.services.feeds import CreateFeed
 from labbook.web import keeping
@@ -49,8 +49,8 @@ def show() -> FlaskResponse:
     return _page()
 
 
-def _page(secret: str = "", address: str = "") -> FlaskResponse:
-    """``secret`` and ``address`` are shown this once."""
+def _page(secret: str = "", address: str = "", kiosk_code: str = "") -> FlaskResponse:
+    """``secret``, ``address`` and ``kiosk_code`` are shown this once."""
     actor = viewer()
     offered = choices.for_booking(database(), viewer=actor)
     page = render_template(
@@ -66,6 +66,8 @@ def _page(secret: str = "", address: str = "") -> FlaskResponse:
         zone=offered.zone_of((), None),
         secret=secret,
         address=address,
+        kiosk_code=kiosk_code,
+        has_kiosk_code=kiosk_codes.has_one(database(), viewer=actor),
         kept=keeping.shown_again(),
     )
     response = make_response(page)
@@ -177,3 +179,15 @@ def revoke_feed(feed_id: int) -> Response:
     feeds.revoke(database(), feed_id, actor=viewer(), now=now())
     flash(_("Revoked. Calendars that subscribed to it get nothing more."), "success")
     return redirect(url_for("account.show") + "#feeds", 303)
+
+
+@blueprint.post("/account/kiosk-code")
+def make_kiosk_code() -> FlaskResponse:
+    return _page(kiosk_code=kiosk_codes.make(database(), actor=viewer()))
+
+
+@blueprint.post("/account/kiosk-code/remove")
+def remove_kiosk_code() -> Response:
+    kiosk_codes.remove(database(), actor=viewer())
+    flash(_("Removed. No kiosk knows you any more."), "success")
+    return redirect(url_for("account.show") + "#kiosk-code", 303)

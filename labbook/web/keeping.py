@@ -23,7 +23,7 @@ from labbook.domain.errors import Conflict, Problem
 VALID_FOR = 3600
 """Seconds in which a kept form may come back."""
 
-NEVER_KEPT = frozenset({"csrf_token", "password", "present", "again", "kept", "typist"})
+NEVER_KEPT = frozenset({"csrf_token", "password", "present", "again", "kept", "typist", "kiosk_code"})
 
 
 @dataclass(frozen=True)

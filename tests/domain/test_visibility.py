@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from labbook.domain.access import EDITORS, Role, Viewer, may, parties
 from labbook.domain.reservation import Party
-from labbook.domain.visibility import Subject, sees_in_full
+from labbook.domain.visibility import Subject, sees_in_full, shown_to_passers_by
 
 SUBJECT = Subject(facility_id=1, organisation_id=10, project_id=100, holder_id=5, requested_by_id=6)
 
@@ -63,3 +63,11 @@ def test_seeing_never_depends_on_anything_but_organisation_project_and_staff(
         or (role in (Role.MANAGER, Role.TECHNICIAN) and facility_id in facilities)
     )
     assert sees_in_full(asker, Subject(facility_id, organisation_id, project_id)) == expected
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.none() | st.integers(1, 3))
+def test_a_passer_by_reads_only_what_is_the_labs_own_and_charged_to_nobody_else(
+    lab: int, holders: int, charged_to: int | None
+) -> None:
+    shown = shown_to_passers_by(lab, holders, charged_to)
+    assert shown == ({lab} == {holders} | ({charged_to} - {None}))
