@@ -93,9 +93,12 @@ def sees_customer(viewer: Asker, subject: Subject) -> bool:
     return scope.everything or subject.facility_id in scope.facility_ids
 
 
-def shown_to_passers_by(organisation_id: int, subject_organisation_id: int, charged_to: int | None) -> bool:
+def shown_to_passers_by(
+    organisation_id: int, subject_organisation_id: int, charged_to: int | None, hold: str | None = None
+) -> bool:
     """Whether a tablet of ``organisation_id`` shows a reservation in full.
 
-    ``charged_to``: the organisation whose project it is charged to, None without a project.
+    ``charged_to``: the organisation whose project it is charged to, None without a project. ``hold``: what is
+    held for a customer, or offered to somebody, is the lab's in name only.
     """
-    return subject_organisation_id == organisation_id and charged_to in (None, organisation_id)
+    return subject_organisation_id == organisation_id and charged_to in (None, organisation_id) and not hold

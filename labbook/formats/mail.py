@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from labbook.formats.icalendar import Invitation, render_invitation
-from labbook.formats.moments import running, span, zone_name
-from labbook.formats.words import translations, word
+from labbook.formats.moments import moment, running, span, zone_name
+from labbook.formats.words import localised, translations, word
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates" / "mail"
 
@@ -202,9 +202,27 @@ def _environments(locale: str) -> tuple[Environment, Environment]:
             undefined=StrictUndefined,
             keep_trailing_newline=True,
         )
+        environment.filters.update(
+            localised=partial(_localised, locale),
+            word=partial(_word, locale),
+            moment=partial(_moment, locale),
+        )
         environment.install_gettext_translations(translations(locale), newstyle=True)  # type: ignore[attr-defined]
         made.append(environment)
     return made[0], made[1]
+
+
+def _localised(locale: str, names: Mapping[str, str]) -> str:
+    return localised(names, locale)
+
+
+def _word(locale: str, code: str) -> str:
+    return word(code, locale)
+
+
+def _moment(locale: str, at: str, zone: str) -> str:
+    """Of an instant as a message keeps it."""
+    return moment(datetime.fromisoformat(at), ZoneInfo(zone), locale)
 
 
 def _block(template: Any, name: str, values: Mapping[str, Any]) -> str:

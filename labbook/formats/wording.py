@@ -121,6 +121,9 @@ SENTENCES: Mapping[str, str] = {
         "Nothing here can be done with this code now. Look at the code, the equipment and your time; the "
         "laboratory's staff can do it for you."
     ),
+    "fault_too_many": N_("That is enough reports for an hour; call the laboratory instead."),
+    "relay_answered": N_("Somebody has answered already."),
+    "relay_too_many": N_("That is enough for an hour; call the duty phone instead."),
     "kiosk_which_place": N_("Several are possible: choose the place."),
     # accounts
     "event_cancelled": N_("This event is cancelled."),

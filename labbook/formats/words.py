@@ -139,6 +139,14 @@ WORDS: Mapping[str, str] = {
     "rotating": N_("rotating machinery"),
     "stored_energy": N_("stored energy"),
     "vibration": N_("vibration"),
+    # what somebody at the equipment notices
+    "alarm": N_("an alarm"),
+    "leak": N_("a leak"),
+    "smell": N_("a smell of burning"),
+    "other": N_("something else"),
+    "unusable": N_("unusable"),
+    "impaired": N_("impaired"),
+    "note": N_("a note"),
     # units of time
     "d": N_("d"),
     "h": N_("h"),

@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain import capability
+from labbook.domain.access import Viewer
 from labbook.domain.calibration import calibration_due
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.policy import SlotPolicy
@@ -239,6 +240,12 @@ def find_equipment(session: Session, slug: str) -> EquipmentView:
     if row is None:
         raise NotFound("equipment")
     return _equipment(row)
+
+
+def is_staff_of(session: Session, slug: str, *, viewer: Viewer) -> bool:
+    """Whether the viewer is staff of the facility that the piece is in."""
+    facility_id = session.scalar(select(Equipment.facility_id).where(Equipment.slug == slug))
+    return facility_id is not None and viewer.is_staff_of(facility_id)
 
 
 def categories(session: Session) -> list[str]:

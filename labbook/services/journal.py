@@ -100,3 +100,19 @@ def managers_of(session: Session, facility_id: int) -> list[int]:
             .order_by(User.id)
         )
     )
+
+
+def staff_of(session: Session, facility_id: int) -> list[int]:
+    """The active technicians and managers of a facility, by id."""
+    return list(
+        session.scalars(
+            select(User.id)
+            .join(StaffMembership, StaffMembership.user_id == User.id)
+            .where(
+                StaffMembership.facility_id == facility_id,
+                User.role.in_(["technician", "manager"]),
+                User.active,
+            )
+            .order_by(User.id)
+        )
+    )

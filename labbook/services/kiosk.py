@@ -122,6 +122,7 @@ _NEAR = (
         Reservation.facility_id,
         Reservation.organisation_id,
         Reservation.project_id,
+        Reservation.hold,
         Project.organisation_id.label("charged_to"),
     )
     .join(Reservation, _RANKED.c.reservation_id == Reservation.id)
@@ -145,8 +146,8 @@ def _sight(who: Who) -> _Sight:
         own = who.organisation_id
         theirs = Reservation.project.has(Project.organisation_id != own)
         return _Sight(
-            lambda row: shown_to_passers_by(own, row.organisation_id, row.charged_to),
-            and_(Reservation.organisation_id == own, ~theirs),
+            lambda row: shown_to_passers_by(own, row.organisation_id, row.charged_to, row.hold),
+            and_(Reservation.organisation_id == own, ~theirs, Reservation.hold.is_(None)),
         )
     scope = scope_of(who)
     return _Sight(

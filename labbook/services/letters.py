@@ -21,7 +21,7 @@ from labbook.domain.notification import Mode, Slot
 from labbook.domain.visibility import sees_in_full
 from labbook.formats.mail import Letter, Proposed, Subject
 from labbook.formats.words import localised
-from labbook.models import Facility, HistoryEntry, NotificationPreference, OutboxMessage, Reservation
+from labbook.models import Facility, HistoryEntry, NotificationPreference, OutboxMessage, Remark, Reservation
 from labbook.services import invitations, viewers
 from labbook.services.post import Office
 from labbook.services.reservation_views import (
@@ -133,7 +133,7 @@ def letter_of(session: Session, due: Due, office: Office) -> Letter | None:
     """What the reader may see of it now; None when that is nothing."""
     if due.reader is None:
         return None
-    letter = _addressed(due, office)
+    letter = _written(session, _addressed(due, office))
     if due.message.reservation_id is None:
         return letter
     if due.reservation is None:
@@ -184,6 +184,13 @@ def _addressed(due: Due, office: Office) -> Letter:
         more={name: value for name, value in message.payload.items() if name != "path"},
         choice_url=f"{office.base_url}/account#mail" if _is_chosen(message.kind) else "",
     )
+
+
+def _written(session: Session, letter: Letter) -> Letter:
+    """With the words that were kept beside it, where erasure can reach them."""
+    remark = letter.more.get("remark")
+    text = session.scalar(select(Remark.text).where(Remark.id == remark)) if remark else None
+    return replace(letter, words=text) if text else letter
 
 
 def _is_chosen(kind: str) -> bool:

@@ -216,6 +216,7 @@ def _words() -> Mapping[str, str]:
     states = ("requested", "approved", "in_use", "completed", "aborted", "busy", "block", "overrun")
     return {state: word(state, locale) for state in states} | {
         "busyTitle": _("Busy"),
+        "beeps": _("Something beeps here"),
         "othersBusy": _("Somebody else's. Do not open or switch off."),
         "phone": _("Duty phone"),
         "hazards": _("Beware of"),

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.wall_time import local_date
-from labbook.services import calendar, equipment, free_time, home
+from labbook.services import calendar, equipment, faults, free_time, home
 from labbook.services.calendar import BusyEntry, FullEntry, Window
 from labbook.services.commands import Wanted
 from labbook.services.equipment import DrawView, EquipmentView, Sought, UtilityView
@@ -82,6 +82,8 @@ def show(slug: str) -> str:
         free_now=_free_now(view),
         policy=_policy(view),
         environments=equipment.environments_with(database(), slug),
+        staffs=equipment.is_staff_of(database(), slug, viewer=viewer()),
+        faults=faults.list_open(database(), viewer=viewer(), equipment=slug),
     )
 
 

@@ -19,6 +19,7 @@ from flask import (
     url_for,
 )
 from flask import session as browser_session
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import logout_user
 from werkzeug.wrappers import Response
@@ -27,10 +28,12 @@ from labbook.config import Settings
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.reservation import Action
 from labbook.extensions import limiter
-from labbook.services import decisions, kiosk, kiosks
+from labbook.services import decisions, faults, kiosk, kiosks, relays
 from labbook.services.commands import Decide
+from labbook.services.faults import ReportFault
 from labbook.services.kiosk import StepByCode, Who
 from labbook.services.kiosks import Device
+from labbook.services.relays import PassOn
 from labbook.services.viewers import token_hash
 from labbook.web import keeping
 from labbook.web.fields import Fields
@@ -115,6 +118,10 @@ def show(slug: str) -> Response | FlaskResponse:
         now=now(),
         kept=kept,
         step=kept.path.rpartition("/")[2] if kept else "",
+        sent=relays.sent_from(database(), who, now=now()) if isinstance(who, Device) else [],
+        opened=request.args.get("open", ""),
+        severities=faults.SEVERITIES,
+        matters=relays.MATTERS,
         refresh=REFRESH_SECONDS,
     )
     response = make_response(page)
@@ -151,10 +158,7 @@ def act(slug: str, step: str) -> Response:
 
 
 def _by_code(slug: str, action: Action, read: Fields) -> None:
-    place = read.line("place")
-    command = StepByCode(
-        slug, action, read.line("kiosk_code"), int(place) if place.isdecimal() and len(place) < 6 else None
-    )
+    command = StepByCode(slug, action, read.line("kiosk_code"), _place(read))
     if not command.code:
         raise Refused([Problem("missing", "code")])
     try:
@@ -162,3 +166,43 @@ def _by_code(slug: str, action: Action, read: Fields) -> None:
     except Refused as refused:
         g.code_refused = any(problem.code == "kiosk_code_unknown" for problem in refused.problems)
         raise
+
+
+def _place(read: Fields) -> int | None:
+    """The number of a place; none chosen, and none that could be one, is none."""
+    text = read.line("place")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else None
+
+
+@blueprint.post("/kiosk/<slug>/fault")
+@public
+@limiter.limit("60 per hour")
+def report(slug: str) -> Response:
+    who = who_at(slug)
+    if who is None:
+        return keeping.to_sign_in()
+    read = Fields(request.form)
+    command = ReportFault(slug, read.line("severity"), read.text("text"))
+    faults.report(database(), command, by=who, now=now())
+    flash(_("Reported. The laboratory’s staff are told."), "success")
+    staff = not isinstance(who, Device) and kiosk.read(database(), slug, who=who, now=now()).is_staff
+    if staff and command.severity == "unusable":  # who may take it out of service is asked whether to
+        return redirect(url_for("equipment.show", slug=slug) + "#faults", 303)
+    return redirect(url_for("kiosk.show", slug=slug), 303)
+
+
+@blueprint.post("/kiosk/<slug>/relay")
+@public
+@limiter.limit("60 per hour")
+def pass_on(slug: str) -> Response:
+    """The answer is the same whatever stands there, if anything does."""
+    who = who_at(slug)
+    if who is None:
+        return keeping.to_sign_in()
+    read = Fields(request.form)
+    command = PassOn(slug, read.line("matter"), read.text("words"), _place(read))
+    made = relays.pass_on(database(), command, by=who, now=now())
+    flash(_("Passed on."), "success")
+    if isinstance(who, Device):
+        return redirect(url_for("kiosk.show", slug=slug), 303)
+    return redirect(url_for("relays.show", public_id=made), 303)

@@ -25,15 +25,18 @@ LABELS = {
     "equipment": _l("Equipment"),
     "expected_end": _l("Expected end"),
     "holder": _l("Holder"),
+    "matter": _l("What you notice"),
     "notes": _l("Notes"),
     "participants": _l("Participants"),
     "project": _l("Project"),
     "reason": _l("Reason"),
+    "severity": _l("How bad it is"),
     "start": _l("Start"),
     "text": _l("Message"),
     "title": _l("Title"),
     "to": _l("New holder"),
     "until": _l("Until"),
+    "words": _l("Your words"),
 }
 """What a field is called where its problem stands apart from it."""
 
@@ -85,7 +88,17 @@ def label(field: str | None) -> str:
     return str(LABELS.get(field or "", ""))
 
 
+def named_sentences(problems: Sequence[Problem], zone: str = "UTC") -> list[str]:
+    """Each with the name of its field, where they all stand in one place."""
+    said = [(label(problem.field), sentence(problem, zone)) for problem in problems]
+    return [f"{name}: {text}" if name else text for name, text in said]
+
+
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(
-        field_label=label, problem_sentence=sentence, problems_beside=beside, conflicts_named=named
+        field_label=label,
+        sentences_of=named_sentences,
+        problem_sentence=sentence,
+        problems_beside=beside,
+        conflicts_named=named,
     )

@@ -85,6 +85,12 @@ function content({ event }) {
 
 // --- what is opened ------------------------------------------------------------------------------------
 
+/** To whoever is responsible for it, whom nobody names. */
+function beeps(item) {
+  const href = `/kiosk/${item.equipment[0]}?open=relay#relay`;
+  return element("p", { class: "buttons" }, element("a", { class: "button", href }, words.beeps));
+}
+
 function opened({ event }) {
   const { item, use, occupied, look } = event.extendedProps;
   const rows = [
@@ -94,7 +100,7 @@ function opened({ event }) {
   if (look === "busy") {
     if (item.hazards?.length) rows.push([words.hazards, item.hazards.map((code) => words[code] ?? code.replaceAll("_", " ")).join(", ")]);
     if (given.phone) rows.push([words.phone, given.phone]);
-    openSheet(sheet, words, words.busyTitle, [facts(rows), element("p", { class: "second" }, words.othersBusy)]);
+    openSheet(sheet, words, words.busyTitle, [facts(rows), element("p", { class: "second" }, words.othersBusy), beeps(item)]);
     return;
   }
   if (+use[0] !== +occupied[0] || +use[1] !== +occupied[1]) rows.push([words.occupied, span(...occupied)]);

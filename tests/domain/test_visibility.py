@@ -71,3 +71,4 @@ def test_a_passer_by_reads_only_what_is_the_labs_own_and_charged_to_nobody_else(
 ) -> None:
     shown = shown_to_passers_by(lab, holders, charged_to)
     assert shown == ({lab} == {holders} | ({charged_to} - {None}))
+    assert not shown_to_passers_by(lab, holders, charged_to, "option")

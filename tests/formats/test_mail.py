@@ -36,10 +36,21 @@ LETTER = Letter(
 )
 
 
+NOTICED = {
+    "equipment": {"en": "Climate chamber 1"},
+    "matter": "alarm",
+    "at": NOW.isoformat(),
+    "zone": "Europe/Copenhagen",
+    "neutral": False,
+    "severity": "unusable",
+}
+"""What messages about something at the equipment are posted with."""
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_has_a_subject_a_text_and_html(kind: str) -> None:
     about = None if kind in ABOUT_ACCOUNTS else ABOUT
-    rendered = render(replace(LETTER, kind=kind, about=about))
+    rendered = render(replace(LETTER, kind=kind, about=about, more=NOTICED))
     assert rendered.subject
     assert "Hello Mia," in rendered.text
     assert LETTER.url in rendered.text
