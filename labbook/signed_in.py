@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flask import Flask, Request, g
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import UserMixin
@@ -33,8 +35,16 @@ def load(kept: str) -> SignedIn | None:
     user_id, _, epoch = kept.partition(".")
     if not (user_id.isdecimal() and epoch.isdecimal() and len(kept) < 32):
         return None
-    viewer = viewers.by_user_id(db.session(), int(user_id), int(epoch))
+    viewer = viewers.by_user_id(db.session(), int(user_id), int(epoch), _now())
     return None if viewer is None else SignedIn(viewer, int(epoch))
+
+
+def _now() -> datetime:
+    """One instant for the whole answer."""
+    if "now" not in g:
+        g.now = datetime.now(UTC)
+    found: datetime = g.now
+    return found
 
 
 class Sessions(SecureCookieSessionInterface):

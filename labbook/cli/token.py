@@ -17,7 +17,7 @@ group = AppGroup("token", help="Personal API tokens: make, list and revoke.")
 
 
 def _owner(email: str) -> Viewer:
-    found = viewers.by_email(db.session(), email)
+    found = viewers.by_email(db.session(), email, datetime.now(UTC))
     if found is None:
         raise Failed(f"there is no active user {email}")
     return found

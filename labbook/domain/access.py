@@ -18,7 +18,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Viewer:
-    """Somebody signed in. ``facility_ids``: where a technician or manager is staff.
+    """Somebody signed in. ``facility_ids``: where a technician or manager is staff; ``deputy_at``: where they
+    stand in for a manager now, and may do what the manager may.
 
     ``scope`` narrows what an API token may do: None everything its user may, ``"read"`` no writing.
     """
@@ -32,18 +33,37 @@ class Viewer:
     project_ids: frozenset[int] = field(default_factory=frozenset)
     locale: str = "en"
     scope: str | None = None
+    deputy_at: frozenset[int] = field(default_factory=frozenset)
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
 
+    @property
+    def staff_at(self) -> frozenset[int]:
+        """The facilities whose reservations they see in full; an admin's is everywhere, and not here."""
+        is_staff = self.role in (Role.TECHNICIAN, Role.MANAGER)
+        return (self.facility_ids | self.deputy_at) if is_staff else self.deputy_at
+
+    @property
+    def manages_at(self) -> frozenset[int]:
+        """Where they manage, by right or as a deputy; an admin's is everywhere, and not here."""
+        return (self.facility_ids | self.deputy_at) if self.role is Role.MANAGER else self.deputy_at
+
+    @property
+    def decides(self) -> bool:
+        """Whether there may be anything for them to decide."""
+        return self.role in (Role.MANAGER, Role.ADMIN) or bool(self.deputy_at)
+
     def is_staff_of(self, facility_id: int) -> bool:
-        """A technician or manager there, or an admin."""
-        return self.is_admin or (
-            self.role in (Role.TECHNICIAN, Role.MANAGER) and facility_id in self.facility_ids
-        )
+        """A technician or manager there, a manager's deputy, or an admin."""
+        return self.is_admin or facility_id in self.staff_at
 
     def manages(self, facility_id: int) -> bool:
+        return self.is_admin or facility_id in self.manages_at
+
+    def manages_by_right(self, facility_id: int) -> bool:
+        """As ``manages``, and not as somebody's deputy."""
         return self.is_admin or (self.role is Role.MANAGER and facility_id in self.facility_ids)
 
 

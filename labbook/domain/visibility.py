@@ -30,7 +30,7 @@ class Asker(Protocol):
     @property
     def project_ids(self) -> frozenset[int]: ...
     @property
-    def facility_ids(self) -> frozenset[int]: ...
+    def staff_at(self) -> frozenset[int]: ...
     @property
     def role(self) -> str: ...
 
@@ -74,12 +74,11 @@ class Scope:
 
 
 def scope_of(viewer: Asker) -> Scope:
-    staff = viewer.role in ("technician", "manager")
     return Scope(
         everything=viewer.role == "admin",
         organisation_id=viewer.organisation_id,
         project_ids=viewer.project_ids,
-        facility_ids=viewer.facility_ids if staff else frozenset(),
+        facility_ids=viewer.staff_at,
     )
 
 

@@ -157,6 +157,13 @@ SENTENCES: Mapping[str, str] = {
     ),
     "bad_length": N_("“{value}” is not a length of time; write it like 2 h, 90 min or 6 d."),
     "end_and_length": N_("The end and the duration do not agree; leave one of them empty."),
+    # deputies
+    "already_over": N_("The last day is over already."),
+    "not_a_manager_there": N_("{user} is not a manager of this facility."),
+    "unknown_deputy": N_(
+        "“{user}” is nobody whom you may name: a deputy is of your own organisation, unless an admin names"
+        " another of the laboratory's staff."
+    ),
     # rigs
     "not_a_rigs_address": N_("Write it as http://host/path or https://host/path, without “#” and spaces."),
     "address_with_credentials": N_(

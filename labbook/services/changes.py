@@ -553,7 +553,7 @@ def _hold(
     told = (
         [reservation.holder_id, reservation.requested_by_id]
         if kind == "proposal"
-        else journal.managers_of(session, reservation.facility_id)
+        else journal.managers_of(session, reservation.facility_id, now)
     )
     journal.post(session, kind, told, now=now, reservation=reservation, apart_from=actor.id)
 
@@ -588,5 +588,5 @@ def _close(
 def _post_moved(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
     told = [reservation.holder_id, reservation.requested_by_id]
     if reservation.status == Status.REQUESTED and reservation.hold is None:
-        told += journal.managers_of(session, reservation.facility_id)
+        told += journal.managers_of(session, reservation.facility_id, now)
     journal.post(session, "moved", told, now=now, reservation=reservation, apart_from=actor.id)

@@ -21,7 +21,7 @@ KINDS = ("unstaffed", "shutdown")
 
 @dataclass(frozen=True)
 class FacilityName:
-    """A facility as forms and headings need it."""
+    """A facility as forms and headings need it. ``by_right``: managed, and not as somebody's deputy."""
 
     slug: str
     name: Mapping[str, str]
@@ -29,6 +29,7 @@ class FacilityName:
     duty_phone: str | None
     example: bool
     managed: bool
+    by_right: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,16 @@ class AddClosure:
 def facilities(session: Session, *, viewer: Viewer) -> list[FacilityName]:
     rows = session.scalars(select(Facility).order_by(Facility.id))
     return [
-        FacilityName(f.slug, f.name, f.time_zone, f.duty_phone, f.example, viewer.manages(f.id)) for f in rows
+        FacilityName(
+            f.slug,
+            f.name,
+            f.time_zone,
+            f.duty_phone,
+            f.example,
+            viewer.manages(f.id),
+            viewer.manages_by_right(f.id),
+        )
+        for f in rows
     ]
 
 

@@ -107,7 +107,7 @@ def cancel(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
             waitlist.released(session, reservation, now)
         told = [reservation.holder_id, reservation.requested_by_id]
         if not staff and reservation.hold is None:
-            told += journal.managers_of(session, reservation.facility_id)
+            told += journal.managers_of(session, reservation.facility_id, now)
         _post(session, "cancelled", reservation, actor, now, told)
         return view_of(session, reservation, viewer=actor)
 
@@ -287,7 +287,7 @@ def message(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
         session.flush()
         told = [reservation.holder_id, reservation.requested_by_id]
         if not actor.is_staff_of(reservation.facility_id):
-            told += journal.managers_of(session, reservation.facility_id)
+            told += journal.managers_of(session, reservation.facility_id, now)
         _post(session, "message", reservation, actor, now, told)
         return view_of(session, reservation, viewer=actor)
 

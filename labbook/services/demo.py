@@ -172,18 +172,18 @@ def fill(session: Session, *, now: datetime) -> Sequence[Account]:
     """Make whatever of it is missing. Raises ``StorageTrouble``."""
     catalogue.load(session, CATALOGUE.read_text("utf-8"), now=now)
     _directory(session, now)
-    who = {account.email: _viewer(session, account.email) for account in ACCOUNTS}
+    who = {account.email: _viewer(session, account.email, now) for account in ACCOUNTS}
     _projects(session, now)
     monday = local_date(now, ZONE) - timedelta(days=local_date(now, ZONE).weekday())
-    who = {email: _viewer(session, email) for email in who}
+    who = {email: _viewer(session, email, now) for email in who}
     for number, planned in enumerate(WEEK):
         _play(session, planned, f"demo {monday} {number}", monday, who, now)
     sweep.sweep(session, now=now)
     return ACCOUNTS
 
 
-def _viewer(session: Session, email: str) -> Viewer:
-    found = viewers.by_email(session, email)
+def _viewer(session: Session, email: str, now: datetime) -> Viewer:
+    found = viewers.by_email(session, email, now)
     assert found is not None
     return found
 
@@ -206,13 +206,13 @@ def _directory(session: Session, now: datetime) -> None:
         for kind in each.qualifications:
             until = local_date(now, ZONE) + timedelta(days=300)
             qualifications.grant(
-                session, made.id, kind, until, actor=_viewer(session, "admin@lab.example"), now=now
+                session, made.id, kind, until, actor=_viewer(session, "admin@lab.example", now), now=now
             )
 
 
 def _projects(session: Session, now: datetime) -> None:
     known = set(session.scalars(select(Project.slug)))
-    admin = _viewer(session, "admin@lab.example")
+    admin = _viewer(session, "admin@lab.example", now)
     for project in PROJECTS:
         if project.slug in known:
             continue

@@ -26,6 +26,12 @@ def require_keeper(actor: Viewer) -> None:
         raise Forbidden("manage")
 
 
+def require_manager(actor: Viewer) -> None:
+    """Whoever manages a facility, as somebody's deputy too; they keep no registers of people."""
+    if not actor.decides:
+        raise Forbidden("manage")
+
+
 def slug_problems(slug: str) -> list[Problem]:
     return [] if _SLUG.fullmatch(slug) else [Problem("slug_malformed", "slug")]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Row, Select, and_, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.reservation import Status
 from labbook.domain.visibility import scope_of
 from labbook.formats.feed_words import words
@@ -281,9 +281,7 @@ class Reading:
         waiting = or_(asked, Reservation.id.in_(changing))
         if self.viewer.is_admin:
             return waiting
-        if self.viewer.role is not Role.MANAGER:
-            return false()
-        return and_(waiting, Reservation.facility_id.in_(sorted(self.viewer.facility_ids)))
+        return and_(waiting, Reservation.facility_id.in_(sorted(self.viewer.manages_at)))
 
     def _pieces(self) -> dict[int, list[tuple[_Item, int]]]:
         """Reservation id -> its equipment with the number of places, by name."""

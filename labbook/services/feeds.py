@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import NotFound, Problem, Refused, StorageTrouble
 from labbook.domain.visibility import scope_of
 from labbook.domain.words import text_problems
@@ -92,7 +92,8 @@ def create(session: Session, command: CreateFeed, *, actor: Viewer, now: datetim
 
 def create_for(session: Session, email: str, command: CreateFeed, *, now: datetime) -> CreatedFeed:
     """As ``create``, for somebody by their e-mail address; ``NotFound`` without such an active user."""
-    row = session.execute(_VIEWER.where(User.email == email.strip().lower(), User.active)).one_or_none()
+    found = _VIEWER.where(User.email == email.strip().lower(), User.active)
+    row = session.execute(found, {"now": now}).one_or_none()
     if row is None:
         raise NotFound("user")
     return create(session, command, actor=viewer_from(row), now=now)
@@ -154,7 +155,7 @@ def _target(session: Session, scope: str, actor: Viewer) -> int | None:
     if scope in ("mine", "organisation"):
         return None
     if scope == "approvals":
-        if actor.role not in (Role.MANAGER, Role.ADMIN):
+        if not actor.decides:
             raise Refused([Problem("feed_scope_not_yours", "scope", params={"scope": scope})])
         return None
     found = None
@@ -210,7 +211,7 @@ def read(session: Session, secret: str, *, now: datetime, base_url: str) -> Rend
     a project or of a person) shows within the hour.
     """
     key = token_hash(secret)
-    row = session.connection().execute(_STAMP, {"secret_hash": key}).one_or_none()
+    row = session.connection().execute(_STAMP, {"secret_hash": key, "now": now}).one_or_none()
     if row is None:
         raise NotFound("feed")
     subscription = _subscription(row, base_url)

@@ -68,7 +68,7 @@ class Home:
 def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
     """A constant number of queries, whatever there is."""
     own = session.scalars(_mine(viewer)).all()
-    troubled = session.scalars(_troubled(viewer)).all() if viewer.is_admin or viewer.facility_ids else []
+    troubled = session.scalars(_troubled(viewer)).all() if viewer.is_admin or viewer.staff_at else []
     more, more_trouble = len(own) > LIMIT, len(troubled) > LIMIT
     own, troubled = own[:LIMIT], troubled[:LIMIT]
     rows = sorted({row.id: row for row in (*own, *troubled)}.values(), key=lambda r: (r.starts_at, r.id))
@@ -119,7 +119,7 @@ def _troubled(viewer: Viewer) -> Select[Reservation]:
     """What staff have to look at: what is late, and where the last word isn't the staff's."""
     query = _live(viewer)
     if not viewer.is_admin:
-        query = query.where(Reservation.facility_id.in_(sorted(viewer.facility_ids)))
+        query = query.where(Reservation.facility_id.in_(sorted(viewer.staff_at)))
     said = aliased(Message)
     newest = (
         select(func.max(said.id))

@@ -51,7 +51,7 @@ def take(session: Session, content: bytes, slug: str, *, now: datetime, dry_run:
     ).one_or_none()
     if found is None:
         raise NotFound("equipment")
-    keepers = _keepers(session, found.id)
+    keepers = _keepers(session, found.id, now)
     taken, known, untaken = 0, 0, []
     for event in list(read(content, ZoneInfo(found.time_zone))):
         if isinstance(event, Unread):
@@ -84,7 +84,7 @@ def _take(
     told = select(IdempotencyKey.id).where(IdempotencyKey.user_id.in_(ids), IdempotencyKey.key == key)
     if session.scalar(told) is not None:
         return False
-    holder = event.organiser if viewers.by_email(session, event.organiser) is not None else None
+    holder = event.organiser if viewers.by_email(session, event.organiser, now) is not None else None
     # Nobody approves for themselves while somebody else can.
     keeper = next((each for each in keepers if each.email != holder), keepers[0])
     command = RequestReservation(
@@ -116,7 +116,7 @@ def _asked(session: Session, command: RequestReservation, keeper: Viewer, now: d
         return reservations.request(session, again, actor=keeper, now=now)
 
 
-def _keepers(session: Session, facility_id: int) -> list[Viewer]:
+def _keepers(session: Session, facility_id: int, now: datetime) -> list[Viewer]:
     """In whose names: the managers of the facility, then the admins."""
     managers = (
         select(User.email)
@@ -125,7 +125,7 @@ def _keepers(session: Session, facility_id: int) -> list[Viewer]:
     )
     admins = select(User.email).where(User.role == "admin", User.active)
     emails = [email for query in (managers, admins) for email in session.scalars(query.order_by(User.id))]
-    found = [viewer for email in emails if (viewer := viewers.by_email(session, email)) is not None]
+    found = [viewer for email in emails if (viewer := viewers.by_email(session, email, now)) is not None]
     if not found:
         raise Refused([Problem("no_keeper", "equipment")])
     return found

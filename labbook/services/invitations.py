@@ -125,7 +125,7 @@ def _bring_up_to_date(session: Session, user_id: int, now: datetime, *, thorough
             .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
-        reader = viewers.by_user_id(session, user_id, user.session_epoch) if user is not None else None
+        reader = viewers.by_user_id(session, user_id, user.session_epoch, now) if user is not None else None
         if reader is None:
             return 0
         pairs = _to_compare(now, thorough=thorough)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.models import HistoryEntry, OutboxMessage, Remark, Reservation, StaffMembership, User
-from labbook.services import transaction
+from labbook.models import Deputy, HistoryEntry, OutboxMessage, Remark, Reservation, StaffMembership, User
+from labbook.services import deputies, transaction
 
 SECRET_KINDS = frozenset({"invitation", "password_reset"})
 """Messages whose payload is a secret: whoever sends or gives up one empties it in the same transaction."""
@@ -90,16 +90,15 @@ def post(
         )
 
 
-def managers_of(session: Session, facility_id: int) -> list[int]:
-    """The active managers of a facility, by id."""
-    return list(
-        session.scalars(
-            select(User.id)
-            .join(StaffMembership, StaffMembership.user_id == User.id)
-            .where(StaffMembership.facility_id == facility_id, User.role == "manager", User.active)
-            .order_by(User.id)
-        )
+def managers_of(session: Session, facility_id: int, now: datetime | None = None) -> list[int]:
+    """The active managers of a facility, by id; with ``now``, those who stand in for one then as well."""
+    who: ColumnElement[bool] = and_(
+        User.role == "manager",
+        exists().where(StaffMembership.user_id == User.id, StaffMembership.facility_id == facility_id),
     )
+    if now is not None:
+        who = or_(who, exists().where(Deputy.facility_id == facility_id, deputies.holds(now)))
+    return list(session.scalars(select(User.id).where(User.active, who).order_by(User.id)))
 
 
 def staff_of(session: Session, facility_id: int) -> list[int]:

@@ -57,7 +57,7 @@ class Due:
         return self.reservation is not None and sees_in_full(self.reader, subject_of(self.reservation))
 
 
-def load(session: Session, row_ids: Iterable[int]) -> list[Due]:
+def load(session: Session, row_ids: Iterable[int], now: datetime) -> list[Due]:
     """Messages of one reader, the oldest first, in a constant number of queries."""
     messages = session.scalars(
         select(OutboxMessage)
@@ -68,7 +68,7 @@ def load(session: Session, row_ids: Iterable[int]) -> list[Due]:
     if not messages:
         return []
     user = messages[0].user
-    reader = viewers.by_user_id(session, user.id, user.session_epoch)
+    reader = viewers.by_user_id(session, user.id, user.session_epoch, now)
     about = {message.reservation_id for message in messages} - {None}
     query = select(Reservation).where(Reservation.id.in_(sorted(about))).options(*loading())
     found = {row.id: row for row in session.scalars(query)} if about else {}

@@ -119,7 +119,7 @@ def _claim(session: Session, row: Row[*tuple[Any, ...]], now: datetime) -> tuple
 
 def _send(session: Session, carrier: Carrier, office: Office, claim: Claim, now: datetime) -> Counter[str]:
     try:
-        dues = letters.load(session, claim.row_ids)
+        dues = letters.load(session, claim.row_ids, now)
         if claim.digest:
             return _send_daily(session, carrier, office, claim, dues, now)
         return Counter([_send_one(session, carrier, office, claim, dues[0], now)])

@@ -141,11 +141,14 @@ def _participants(
 
 
 def decides_for(session: Session, actor: Viewer, facility_id: int, holder_id: int) -> bool:
-    """A manager decides for others; for themselves only where the lab has no other manager."""
+    """A manager decides for others; for themselves only where the lab has no other manager, and never as
+    somebody's deputy."""
     if not actor.manages(facility_id):
         return False
     if holder_id != actor.id:
         return True
+    if not actor.manages_by_right(facility_id):
+        return False
     others = session.scalar(
         select(func.count())
         .select_from(User)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from labbook.domain import policy
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem
 from labbook.domain.interval import Interval
 from labbook.domain.policy import Facts, Phase
@@ -86,7 +86,7 @@ class Brief:
 
 def brief(session: Session, *, viewer: Viewer) -> Brief:
     """For a heading, without what waits for its holder: one query, and none for those who decide nothing."""
-    if viewer.role not in (Role.MANAGER, Role.ADMIN):
+    if not viewer.decides:
         return Brief()
     oldest = func.min(
         case((Reservation.status == "requested", Reservation.created_at), else_=Change.created_at)
@@ -163,9 +163,7 @@ def window_of(span: Interval) -> Interval:
 def _managed(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.is_admin:
         return true()
-    if viewer.role is not Role.MANAGER:
-        return false()
-    return Reservation.facility_id.in_(sorted(viewer.facility_ids))
+    return Reservation.facility_id.in_(sorted(viewer.manages_at))
 
 
 def _undecided() -> ColumnElement[bool]:

@@ -494,7 +494,7 @@ def _tell(
 
 def tell_managers(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
     """That it waits for their yes."""
-    managers = journal.managers_of(session, reservation.facility_id)
+    managers = journal.managers_of(session, reservation.facility_id, now)
     journal.post(session, "requested", managers, now=now, reservation=reservation, apart_from=actor.id)
 
 

@@ -116,7 +116,7 @@ def _step(session: Session, row_id: int, now: datetime) -> Step | bool:
         waitlist.released(session, reservation, now)
     elif step in _TOLD:
         told = [reservation.holder_id, reservation.requested_by_id]
-        told += journal.managers_of(session, reservation.facility_id)
+        told += journal.managers_of(session, reservation.facility_id, now)
         journal.post(session, step, told, now=now, reservation=reservation)
     return step
 

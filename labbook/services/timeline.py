@@ -70,9 +70,9 @@ def read_as_staff(session: Session, facility: str | None, *, viewer: Viewer) -> 
 def _read(session: Session, facilities: Sequence[Facility], facility: str | None, viewer: Viewer) -> Timeline:
     chosen = next((f for f in facilities if f.slug == facility), None)
     if chosen is None and facility is None:
-        chosen = next((f for f in facilities if f.id in viewer.facility_ids), None) or next(
-            iter(facilities), None
-        )
+        chosen = next(
+            (f for f in facilities if f.id in viewer.facility_ids | viewer.deputy_at), None
+        ) or next(iter(facilities), None)
     if chosen is None:
         raise NotFound("facility")
     found = session.execute(

@@ -112,7 +112,7 @@ class Colleague:
 def nameable(session: Session, *, viewer: Viewer) -> list[Colleague]:
     """Whom the viewer may name in a reservation: colleagues; for staff everybody."""
     query = select(User).where(User.active).options(joinedload(User.organisation, innerjoin=True))
-    if not (viewer.is_admin or (viewer.role in STAFF and viewer.facility_ids)):
+    if not (viewer.is_admin or viewer.staff_at):
         query = query.where(User.organisation_id == viewer.organisation_id)
     rows = session.scalars(query.order_by(User.name, User.id).limit(1000))
     return [Colleague(u.name, u.email, u.organisation.name) for u in rows]

@@ -14,8 +14,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import StorageTrouble
-from labbook.models import ApiToken, ChangeCounter, ProjectMember, StaffMembership, User
-from labbook.services import transaction
+from labbook.models import ApiToken, ChangeCounter, Deputy, Instant, ProjectMember, StaffMembership, User
+from labbook.services import deputies, transaction
 
 LAST_USED_EVERY = timedelta(minutes=5)
 """So that reading does not write."""
@@ -60,7 +60,12 @@ VIEWER_COLUMNS: Sequence[Any] = (
     .where(_member.user_id == _user.id)
     .scalar_subquery()
     .label("projects"),
+    select(_joined(Deputy.facility_id))
+    .where(deputies.holds(bindparam("now", type_=Instant())))
+    .scalar_subquery()
+    .label("deputised"),
 )
+"""Asked with ``now``: who stands in for somebody does so for a time."""
 
 CHANGES = (
     select(func.coalesce(func.sum(ChangeCounter.__table__.c.number), 0)).scalar_subquery().label("changes")
@@ -94,7 +99,7 @@ class Caller(NamedTuple):
 
 def by_token(session: Session, token: str, now: datetime) -> Caller | None:
     """Whose token it is; None when it is unknown, revoked, expired, or of somebody deactivated."""
-    row = session.connection().execute(_BY_TOKEN, {"token_hash": token_hash(token)}).one_or_none()
+    row = session.connection().execute(_BY_TOKEN, {"token_hash": token_hash(token), "now": now}).one_or_none()
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         return None
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_EVERY:
@@ -102,16 +107,16 @@ def by_token(session: Session, token: str, now: datetime) -> Caller | None:
     return Caller(viewer_from(row, row.scope), int(row.changes))
 
 
-def by_user_id(session: Session, user_id: int, epoch: int) -> Viewer | None:
+def by_user_id(session: Session, user_id: int, epoch: int, now: datetime) -> Viewer | None:
     """Who a browser's session stands for; None once the sessions of that epoch were ended."""
-    row = session.execute(_BY_USER, {"user_id": user_id, "epoch": epoch}).one_or_none()
+    row = session.execute(_BY_USER, {"user_id": user_id, "epoch": epoch, "now": now}).one_or_none()
     return None if row is None else viewer_from(row)
 
 
-def by_email(session: Session, email: str) -> Viewer | None:
+def by_email(session: Session, email: str, now: datetime) -> Viewer | None:
     """Somebody named on the command line, who needs no proof."""
     query = select(*VIEWER_COLUMNS).where(_user.email == email.strip().lower(), _user.active)
-    row = session.execute(query).one_or_none()
+    row = session.execute(query, {"now": now}).one_or_none()
     return None if row is None else viewer_from(row)
 
 
@@ -127,6 +132,7 @@ def viewer_from(row: Row[*tuple[Any, ...]], scope: str | None = None) -> Viewer:
         project_ids=_ids(row.projects),
         locale=row.locale,
         scope=scope,
+        deputy_at=_ids(row.deputised),
     )
 
 

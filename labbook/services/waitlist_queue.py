@@ -67,7 +67,7 @@ def step(session: Session, entry: WaitlistEntry, now: datetime) -> str | None:
     if not _locked(session, [want.equipment_id for want in entry.wants]):
         entry.due_at = now + GIVE_WAY
         return None
-    asker = _asker(session, entry)
+    asker = _asker(session, entry, now)
     found = asker and _first(session, entry, asker, now)
     if asker is None or not found:
         entry.due_at = min(now + LOOK_AGAIN, closing)
@@ -95,10 +95,10 @@ def _locked(session: Session, equipment_ids: Collection[int]) -> bool:
     return True
 
 
-def _asker(session: Session, entry: WaitlistEntry) -> Viewer | None:
+def _asker(session: Session, entry: WaitlistEntry, now: datetime) -> Viewer | None:
     """In whose name it is asked for; None when they may no longer, or no longer charge the project."""
     user = session.get_one(User, entry.user_id)
-    asker = viewers.by_user_id(session, user.id, user.session_epoch)
+    asker = viewers.by_user_id(session, user.id, user.session_epoch, now)
     if asker is None:
         return None
     project = entry.project.slug if entry.project is not None else None
@@ -158,7 +158,7 @@ def _somebody_is_before(session: Session, entry: WaitlistEntry, equipment: Equip
         .order_by(WaitlistEntry.id)
     ).all()
     for other in earlier:
-        asker = _asker(session, other)
+        asker = _asker(session, other, now)
         if asker is not None and fit_on(session, other, equipment, asker, now) is not None:
             _wake(session, other.id, now)
             return True

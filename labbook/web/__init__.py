@@ -9,6 +9,7 @@ from labbook.web import (
     booking,
     calendar,
     context,
+    deputies,
     equipment,
     faults,
     formatting,
@@ -44,6 +45,7 @@ PAGES = (
     projects,
     manage,
     kiosks,
+    deputies,
     account,
     about,
 )

@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from labbook.config import Settings
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.notification import Mode, Topic
 from labbook.extensions import limiter
@@ -81,7 +81,7 @@ def _feed_scopes(offered: BookingChoices, actor: Viewer) -> list[tuple[str, obje
         ("mine", _("What is mine")),
         ("organisation", _("What is my organisation's")),
     ]
-    if actor.role in (Role.MANAGER, Role.ADMIN):
+    if actor.decides:
         scopes.append(("approvals", _("Requests that wait for me")))
     facilities = {each.facility: each.facility_name for each in offered.equipment}
     groups = (

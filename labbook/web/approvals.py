@@ -11,7 +11,6 @@ from flask import g, render_template
 from labbook.domain.errors import Forbidden, Problem
 from labbook.formats import moments
 from labbook.services import queue
-from labbook.services.directory import is_keeper
 from labbook.services.queue import Surroundings
 from labbook.services.reservation_views import ReservationView
 from labbook.web import fields, strips
@@ -44,7 +43,7 @@ class Card:
 
 @blueprint.get("/approvals")
 def show() -> str:
-    if not is_keeper(viewer()):
+    if not viewer().decides:
         raise Forbidden("approve")
     waiting = queue.read(database(), viewer=viewer(), now=now())
     undecided = [each for each in waiting if not each.waits_for_holder]

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.services import choices, free_time, home, reservations
@@ -200,6 +200,6 @@ def _typed_period(period: Interval | None, zone: ZoneInfo) -> dict[str, str]:
 
 def _overridable(kept: keeping.Typed, actor: Viewer) -> list[str]:
     """The codes that this manager may set aside for somebody else's reservation."""
-    if actor.role not in (Role.MANAGER, Role.ADMIN):
+    if not actor.decides:
         return []
     return sorted({p.code for p in kept.problems if p.overridable} | set(kept.form.getlist("override")))

@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, request, url_for
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.extensions import db
 from labbook.services import example
 from labbook.signed_in import SignedIn
@@ -69,7 +69,7 @@ def _context() -> dict[str, Any]:
 
 
 def _links(reader: Viewer) -> tuple[Link, ...]:
-    decides = reader.role in (Role.MANAGER, Role.ADMIN)
+    decides = reader.decides
     found = [
         _link("/", _l("Home"), "home", on_phone=True),
         _link("/calendar", _l("Calendar"), "calendar", on_phone=True),
@@ -85,7 +85,7 @@ def _links(reader: Viewer) -> tuple[Link, ...]:
 
 def _more_links(reader: Viewer) -> tuple[Link, ...]:
     found = [_link("/today", _l("Today in the lab")), _link("/environments", _l("Test environments"))]
-    if reader.role in (Role.MANAGER, Role.ADMIN):
+    if reader.decides:
         found += [_link("/manage", _l("Manage")), _link("/reports", _l("Reports"))]
     found.append(_link("/account", _l("Account")))
     return tuple(link for link in found if exists(link.path))

@@ -14,7 +14,7 @@ from labbook.domain.access import Role
 from labbook.domain.errors import Problem, Refused
 from labbook.services import closures, organisations, qualifications, users
 from labbook.services.closures import AddClosure
-from labbook.services.directory import require_keeper
+from labbook.services.directory import is_keeper, require_manager
 from labbook.services.organisations import KINDS, KeepOrganisation
 from labbook.services.users import ChangeUser, CreateUser
 from labbook.web import keeping
@@ -28,11 +28,12 @@ blueprint = page_blueprint("manage")
 @blueprint.get("/manage")
 def index() -> str:
     actor = viewer()
-    require_keeper(actor)
+    require_manager(actor)
+    keeps = is_keeper(actor)
     return render_template(
         "manage/index.html",
-        people=users.list_all(database(), viewer=actor),
-        organisations=organisations.list_all(database(), viewer=actor),
+        people=users.list_all(database(), viewer=actor) if keeps else None,
+        organisations=organisations.list_all(database(), viewer=actor) if keeps else None,
         closures=closures.list_managed(database(), viewer=actor, now=now()),
     )
 
@@ -191,7 +192,7 @@ def _organisation(read: Fields, slug: str) -> KeepOrganisation:
 @blueprint.get("/manage/closures")
 def closed() -> str:
     actor = viewer()
-    require_keeper(actor)
+    require_manager(actor)
     return render_template(
         "manage/closures.html",
         closures=closures.list_managed(database(), viewer=actor, now=now()),

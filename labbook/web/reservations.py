@@ -90,7 +90,7 @@ def _scopes(actor: Viewer) -> list[tuple[str, str]]:
         ("projects", _("My projects")),
         ("organisation", _("My organisation")),
     ]
-    if actor.is_admin or actor.facility_ids:
+    if actor.is_admin or actor.staff_at:
         found.append(("all", _("All of the laboratory")))
     return found
 

@@ -106,7 +106,7 @@ def redeem(purpose: str, token: str) -> Response:
 
 def begin(identity: Identity, *, remember: bool) -> None:
     """A fresh session, so that nothing of the one before (nor its form tokens) goes on."""
-    viewer = viewers.by_user_id(database(), identity.user_id, identity.epoch)
+    viewer = viewers.by_user_id(database(), identity.user_id, identity.epoch, now())
     if viewer is None:
         raise NotFound("user")
     session.clear()

@@ -20,6 +20,7 @@ LABELS = {
     "activity": _l("Activity"),
     "cause": _l("Cause"),
     "duration": _l("Duration"),
+    "deputy": _l("Deputy"),
     "end": _l("End"),
     "environment": _l("Test environment"),
     "equipment": _l("Equipment"),

@@ -90,7 +90,7 @@ def test_staff_belong_to_facilities(app: Flask, app_cast: Cast) -> None:
         "--role", "technician", "--facility", "cie",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    found = viewers.by_email(db.session(), "t@x.example")
+    found = viewers.by_email(db.session(), "t@x.example", NOW)
     assert found is not None
     assert found.facility_ids == {app_cast.facility_id}
 

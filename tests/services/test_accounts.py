@@ -79,8 +79,8 @@ def test_a_reset_ends_the_sessions_of_before_and_the_other_links(session: Sessio
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.kind == "password_reset")).all()
     first, second = (message.payload["path"].rpartition("/")[2] for message in sent)
     after = accounts.redeem(session, "reset", first, "another horse battery", now=NOW)
-    assert viewers.by_user_id(session, before.user_id, before.epoch) is None
-    assert viewers.by_user_id(session, after.user_id, after.epoch) is not None
+    assert viewers.by_user_id(session, before.user_id, before.epoch, NOW) is None
+    assert viewers.by_user_id(session, after.user_id, after.epoch, NOW) is not None
     with pytest.raises(NotFound):
         accounts.find_link(session, "reset", second, now=NOW)
 
@@ -93,7 +93,7 @@ def test_a_reset_for_nobody_says_nothing_and_sends_nothing(session: Session, cas
 def test_changing_the_password_asks_for_the_present_one(session: Session, cast: Cast) -> None:
     user_id, token = invited(session, cast)
     begun = accounts.redeem(session, "invitation", token, PASSWORD, now=NOW)
-    eva = viewers.by_user_id(session, user_id, begun.epoch)
+    eva = viewers.by_user_id(session, user_id, begun.epoch, NOW)
     assert eva is not None
     with pytest.raises(Refused) as refused:
         accounts.change_password(session, "wrong", "password12", actor=eva)
@@ -137,11 +137,11 @@ def test_every_problem_of_a_new_account_is_named_at_once(session: Session, cast:
 
 def test_a_deactivated_user_is_signed_out_at_once(session: Session, cast: Cast) -> None:
     users.change(session, cast.anna.id, ChangeUser(active=False), actor=cast.ada, now=NOW)
-    assert viewers.by_user_id(session, cast.anna.id, 0) is None
-    assert viewers.by_user_id(session, cast.anna.id, 1) is None
+    assert viewers.by_user_id(session, cast.anna.id, 0, NOW) is None
+    assert viewers.by_user_id(session, cast.anna.id, 1, NOW) is None
     users.change(session, cast.anna.id, ChangeUser(active=True), actor=cast.ada, now=NOW)
     epoch = session.scalar(select(User.session_epoch).where(User.id == cast.anna.id))
-    assert viewers.by_user_id(session, cast.anna.id, epoch or 0) is not None
+    assert viewers.by_user_id(session, cast.anna.id, epoch or 0, NOW) is not None
 
 
 def test_nobody_locks_themselves_out(session: Session, cast: Cast) -> None:

@@ -28,7 +28,7 @@ from labbook.services.commands import RequestReservation, Wanted
 from tests.cast import NOW, at
 
 with Session(prepare_engine(create_engine(sys.argv[1]))) as session:
-    anna = viewers.by_email(session, "anna@alpha.example")
+    anna = viewers.by_email(session, "anna@alpha.example", NOW)
     for number in range(2000):
         start = at("2026-03-24 08:00") + timedelta(minutes=15 * number)
         wish = RequestReservation((Wanted("scope"),), start, start + timedelta(minutes=15), "a test")

@@ -148,7 +148,7 @@ def test_every_form_needs_its_token(app: Flask, app_cast: Cast) -> None:
     adapter = app.url_map.bind("")
     values = {"slug": "joint", "user_id": app_cast.bo.id, "kind": "hv", "token": "x", "purpose": "reset"}
     values |= {"closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "0" * 12, "minutes": 30}
-    values |= {"device_id": 1}
+    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1}
     sent = {}
     for rule in app.url_map.iter_rules():
         if "POST" not in (rule.methods or ()) or rule.endpoint.startswith("api."):
@@ -177,7 +177,7 @@ def test_a_null_character_in_any_field_of_any_form_or_query_breaks_nothing(
     ada = Desk(app, app_cast.ada)
     values = {"slug": "joint", "user_id": 10**6, "kind": "hv", "token": "x", "purpose": "reset"}
     values |= {"step": "deactivate", "closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "x"}
-    values |= {"device_id": 1}
+    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1}
     adapter = app.url_map.bind("")
     asked = {}
     for rule in app.url_map.iter_rules():
