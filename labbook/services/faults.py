@@ -133,7 +133,7 @@ def list_open(session: Session, *, viewer: Viewer, equipment: str | None = None)
     if equipment is not None:
         query = query.where(Equipment.slug == equipment)
     if not viewer.is_admin:
-        query = query.where(Equipment.facility_id.in_(sorted(viewer.facility_ids)))
+        query = query.where(Equipment.facility_id.in_(sorted(viewer.staff_at)))
     rows = [row for row in session.scalars(query) if viewer.is_staff_of(row.equipment.facility_id)]
     tablets = {row.device_id for row in rows} - {None}
     names = dict(
@@ -159,7 +159,7 @@ def _view(row: FaultReport, tablets: Mapping[int, str]) -> FaultView:
 
 
 def require_staff(viewer: Viewer) -> None:
-    if not (viewer.is_admin or (viewer.role in ("technician", "manager") and viewer.facility_ids)):
+    if not (viewer.is_admin or viewer.staff_at):
         raise Forbidden("staff")
 
 

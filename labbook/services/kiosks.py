@@ -91,7 +91,7 @@ def create_for_keeper(session: Session, equipment: str, name: str, *, now: datet
         raise Refused([Problem("unknown_equipment", "equipment", params={"equipment": equipment})])
     managers = journal.managers_of(session, facility_id)
     email = session.scalar(select(User.email).where(User.id == managers[0])) if managers else None
-    keeper = viewers.by_email(session, email) if email else None
+    keeper = viewers.by_email(session, email, now) if email else None
     if keeper is None:
         raise Refused([Problem("no_keeper", "equipment")])
     return create(session, equipment, name, actor=keeper, now=now)

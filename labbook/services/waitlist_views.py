@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from labbook.domain.access import Role, Viewer
+from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, NotFound
 from labbook.models import Equipment, Piece, Reservation, User, WaitlistEntry, WaitlistWant
 from labbook.services.reservation_views import Person, PieceView
@@ -120,7 +120,7 @@ def offered(session: Session, reservation: str, *, viewer: Viewer) -> EntryView 
 
 def lines(session: Session, *, viewer: Viewer) -> list[Line]:
     """Who waits for each piece of the facilities that the viewer manages, in order; at most ``LIMIT``."""
-    if viewer.role not in (Role.MANAGER, Role.ADMIN):
+    if not viewer.decides:
         raise Forbidden("waitlist")
     query = loaded().where(_managed(viewer), WaitlistEntry.state.in_(("waiting", "offered")))
     by_piece: dict[int, tuple[Equipment, list[EntryView]]] = {}
@@ -151,7 +151,7 @@ def count(session: Session, *, viewer: Viewer) -> int:
 def _managed(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.is_admin:
         return true()
-    return WaitlistEntry.facility_id.in_(sorted(viewer.facility_ids))
+    return WaitlistEntry.facility_id.in_(sorted(viewer.manages_at))
 
 
 def loaded() -> Select[WaitlistEntry]:

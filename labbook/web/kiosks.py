@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from labbook.config import Settings
 from labbook.formats import qr
 from labbook.services import choices, kiosks
-from labbook.services.directory import require_keeper
+from labbook.services.directory import require_manager
 from labbook.web import keeping
 from labbook.web.fields import Fields
 from labbook.web.formatting import name_of
@@ -27,7 +27,7 @@ def index() -> FlaskResponse:
 def _page(address: str = "", made_for: str = "") -> FlaskResponse:
     """``address`` is shown this once."""
     actor = viewer()
-    require_keeper(actor)
+    require_manager(actor)
     offered = choices.for_booking(database(), viewer=actor)
     page = render_template(
         "manage/kiosks.html",
