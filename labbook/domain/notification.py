@@ -115,6 +115,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+def topic_of(kind: str) -> Topic | None:
+    """None for what is always sent at once, and for a kind that nobody gave a topic."""
+    return KINDS.get(kind, _ALWAYS).topic
+
+
 @dataclass(frozen=True)
 class Slot:
     """The slot that a message tells of. ``starts_at``: the earliest that its reader may still count on.

@@ -159,8 +159,8 @@ def _line(letter: Letter) -> str:
         said = translations(letter.locale).gettext("A message")
     if letter.about is None:
         return said
-    about = letter.about
-    return f"{said} · {span(about.start, about.end, ZoneInfo(about.zone), letter.locale)}"
+    start, end = _visit_span(letter.more) or (letter.about.start, letter.about.end)
+    return f"{said} · {span(start, end, ZoneInfo(letter.about.zone), letter.locale)}"
 
 
 def _known(kind: str) -> str:
@@ -260,6 +260,13 @@ def _visit(letter: Letter) -> str:
     return _("Read-out after %s") % running(timedelta(seconds=after), letter.locale)
 
 
+def _visit_span(more: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
+    """From when to when somebody comes to a long test, where a letter tells of that."""
+    if "visit_from" not in more:
+        return None
+    return datetime.fromisoformat(more["visit_from"]), datetime.fromisoformat(more["visit_until"])
+
+
 def _facts(about: Subject, locale: str, more: Mapping[str, Any]) -> list[tuple[str, str]]:
     _ = translations(locale).gettext
     zone = ZoneInfo(about.zone)
@@ -275,8 +282,7 @@ def _facts(about: Subject, locale: str, more: Mapping[str, Any]) -> list[tuple[s
         (_("Facility"), about.facility),
         (_("Holder"), f"{about.holder}, {about.organisation}"),
     ]
-    if "visit_from" in more:
-        visit = (datetime.fromisoformat(more[name]) for name in ("visit_from", "visit_until"))
+    if visit := _visit_span(more):
         rows.insert(0, (_("Visit"), when(*visit)))
     if about.project:
         rows.append((_("Project"), about.project))

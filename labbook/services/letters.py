@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain import notification
 from labbook.domain.access import Viewer
-from labbook.domain.notification import Mode, Slot
+from labbook.domain.notification import Mode, Slot, Topic
 from labbook.domain.visibility import sees_in_full
 from labbook.formats.mail import Letter, Proposed, Subject
 from labbook.formats.words import localised
@@ -77,16 +77,36 @@ def load(session: Session, row_ids: Iterable[int], now: datetime) -> list[Due]:
 
 def mode_of(session: Session, due: Due, now: datetime) -> tuple[Mode, datetime]:
     """When its reader wants it, and when their next daily mail leaves."""
-    kind, message = due.message.kind, due.message
-    topic = notification.KINDS[kind].topic if kind in notification.KINDS else None
-    if topic is None:
-        return Mode.AT_ONCE, now
-    chosen = session.get(NotificationPreference, (message.user_id, topic))
-    mode = Mode(chosen.mode) if chosen else notification.DEFAULTS[topic]
+    mode = _chosen(session, [due])[due.message.id]
     if mode is Mode.AT_ONCE:  # as for most; the rest need not be read
         return mode, now
-    digest_at, slot = _next_digest(session, due, now), _slot(session, due)
-    return notification.how(kind, mode, slot=slot, now=now, digest_at=digest_at), digest_at
+    digest_at, slot = _next_digest(session, due, now), _slots(session, [due]).get(due.message.id)
+    return notification.how(due.message.kind, mode, slot=slot, now=now, digest_at=digest_at), digest_at
+
+
+def unwanted(session: Session, dues: Sequence[Due], now: datetime) -> set[int]:
+    """The messages of a daily mail that its reader came to want no more, by their id."""
+    chosen = _chosen(session, dues)
+    never = [due for due in dues if chosen[due.message.id] is Mode.NEVER]
+    slots = _slots(session, never)
+    found = set()
+    for message in (due.message for due in never):
+        slot = slots.get(message.id)
+        mode = notification.how(message.kind, Mode.NEVER, slot=slot, now=now, digest_at=now)
+        found |= {message.id} if mode is Mode.NEVER else set()
+    return found
+
+
+def _chosen(session: Session, dues: Sequence[Due]) -> dict[int, Mode]:
+    """What their one reader wants of each message's topic."""
+    topics = {due.message.id: notification.topic_of(due.message.kind) for due in dues}
+    if not any(topics.values()):
+        return dict.fromkeys(topics, Mode.AT_ONCE)
+    query = select(NotificationPreference.topic, NotificationPreference.mode).where(
+        NotificationPreference.user_id == dues[0].message.user_id
+    )
+    wanted = {**notification.DEFAULTS} | {Topic(topic): Mode(mode) for topic, mode in session.execute(query)}
+    return {row_id: wanted[topic] if topic else Mode.AT_ONCE for row_id, topic in topics.items()}
 
 
 def _next_digest(session: Session, due: Due, now: datetime) -> datetime:
@@ -114,19 +134,36 @@ def _zone(session: Session, due: Due) -> ZoneInfo:
     return ZoneInfo(first or "UTC")
 
 
-def _slot(session: Session, due: Due) -> Slot | None:
-    """What was moved away from tomorrow is late for whoever would come tomorrow."""
+def _slots(session: Session, dues: Sequence[Due]) -> dict[int, Slot]:
+    """What each message is about, by its id: a slot, or a visit during a long test."""
+    about = {due.message.reservation_id for due in dues} - {None}
+    told = select(HistoryEntry.reservation_id, HistoryEntry.at, HistoryEntry.old).where(
+        HistoryEntry.reservation_id.in_(sorted(about)),
+        HistoryEntry.at.in_(sorted({due.message.created_at for due in dues})),
+    )
+    rows = session.execute(told).all() if about else []
+    left = [(row.reservation_id, row.at, row.old["start"]) for row in rows if "start" in row.old]
+    slots = {}
+    for due in dues:
+        message = due.message
+        was = [start for row, at, start in left if (row, at) == (message.reservation_id, message.created_at)]
+        if slot := _slot(due, [datetime.fromisoformat(start) for start in was]):
+            slots[message.id] = slot
+    return slots
+
+
+def _slot(due: Due, left: Sequence[datetime]) -> Slot | None:
+    """What was moved away from tomorrow (``left``) is late for whoever would come tomorrow."""
     reservation, reader = due.reservation, due.reader
     if reservation is None or reader is None:
         return None
     subject = subject_of(reservation)
     people = {subject.holder_id, subject.requested_by_id, *subject.participant_ids}
-    starts = [reservation.starts_at, *(c.starts_at for c in reservation.changes if c.state == "open")]
-    told = select(HistoryEntry.old).where(
-        HistoryEntry.reservation_id == reservation.id, HistoryEntry.at == due.message.created_at
-    )
-    starts += [datetime.fromisoformat(old["start"]) for old in session.scalars(told) if "start" in old]
-    return Slot(min(starts), reader.id in people or not reader.is_staff_of(reservation.facility_id))
+    theirs = reader.id in people or not reader.is_staff_of(reservation.facility_id)
+    if visit := due.message.payload.get("visit_from"):
+        return Slot(datetime.fromisoformat(visit), theirs)
+    proposed = (change.starts_at for change in reservation.changes if change.state == "open")
+    return Slot(min([reservation.starts_at, *proposed, *left]), theirs)
 
 
 def letter_of(session: Session, due: Due, office: Office) -> Letter | None:
@@ -181,8 +218,9 @@ def _addressed(due: Due, office: Office) -> Letter:
         address=user.email,
         url=office.base_url + path,
         written_at=message.created_at,
+        words=str(message.payload.get("words", "")),
         more={name: value for name, value in message.payload.items() if name != "path"},
-        choice_url=f"{office.base_url}/account#mail" if _is_chosen(message.kind) else "",
+        choice_url=f"{office.base_url}/account#mail" if notification.topic_of(message.kind) else "",
     )
 
 
@@ -193,10 +231,6 @@ def _written(session: Session, letter: Letter) -> Letter:
     return replace(letter, words=text) if text else letter
 
 
-def _is_chosen(kind: str) -> bool:
-    return kind in notification.KINDS and notification.KINDS[kind].topic is not None
-
-
 def _relieved(letter: Letter) -> Letter | None:
     """Who is relieved learns that they are, whatever they may see of it afterwards."""
     return replace(letter, kind="relieved") if letter.kind == "transferred" else None
@@ -204,7 +238,8 @@ def _relieved(letter: Letter) -> Letter | None:
 
 def _about(letter: Letter, view: ReservationView, entry: HistoryView | None) -> Letter:
     said = [m for m in view.messages if m.at == letter.written_at] if letter.kind == "message" else []
-    words, actor = (said[-1].text, said[-1].author) if said else ("", (entry and entry.actor) or "")
+    told = (letter.words, (entry and entry.actor) or "")
+    words, actor = (said[-1].text, said[-1].author) if said else told
     return replace(
         letter,
         about=_subject(view, letter.locale),

@@ -159,7 +159,7 @@ def _send_daily(
 ) -> Counter[str]:
     """One mail with a line of each message that its reader may still see, and still wants."""
     done: Counter[str] = Counter()
-    unwanted = {d.message.id for d in dues if letters.mode_of(session, d, now)[0] is Mode.NEVER}
+    unwanted = letters.unwanted(session, dues, now)
     lines = letters.lines_of([d for d in dues if d.message.id not in unwanted], office)
     shown = {line.message_id for line in lines}
     sent = [d.message.id for d in dues if d.message.message_id in shown]

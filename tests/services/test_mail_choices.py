@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Refused
 from labbook.domain.notification import Mode, Topic
+from labbook.formats import mail
 from labbook.models import OutboxMessage, ProjectMember, Reservation, User
 from labbook.services import changes, decisions, journal, notifications, outbox, transaction, verify
 from labbook.services.commands import ChangeReservation, Decide
@@ -67,12 +68,12 @@ def test_what_is_wanted_daily_leaves_at_seven_as_one_mail(
     assert send(session, mailbox.url) == {"kept": 3}
     assert send(session, mailbox.url, SEVEN - timedelta(seconds=1)) == {}
     assert send(session, mailbox.url, SEVEN) == {"sent": 1}
-    (mail,) = mailbox.messages
-    assert mail["Subject"] == "Your day at the lab: 3 messages"
-    assert f"https://lab.example/reservations/{far}" in text_of(mail)
+    (letter,) = mailbox.messages
+    assert letter["Subject"] == "Your day at the lab: 3 messages"
+    assert f"https://lab.example/reservations/{far}" in text_of(letter)
     for line in ("Changed: A test", "Message: A test", "Approved: A test"):
-        assert f"- {line} · Tue 31 Mar, 10:00–12:00 (2 h)" in text_of(mail)
-        assert line in mail.get_body(("html",)).get_content()
+        assert f"- {line} · Tue 31 Mar, 10:00–12:00 (2 h)" in text_of(letter)
+        assert line in letter.get_body(("html",)).get_content()
     assert all(m.sent_at == SEVEN and m.due_at is None for m in states(session))
     assert send(session, mailbox.url, SEVEN + timedelta(days=1)) == {}
 
@@ -294,3 +295,75 @@ def test_a_dead_server_marks_nobody_and_touches_no_booking(session: Session, cas
     assert refusal(session, cast.anna) is None
     assert session.execute(held).all() == before
     assert session.scalar(select(User.mail_refused_at).where(User.id == cast.anna.id)) is None
+
+
+def tell_of(session: Session, kind: str, who: Viewer, payload: dict[str, object], view_id: str = "") -> None:
+    def work() -> None:
+        about = session.scalar(select(Reservation).where(Reservation.public_id == view_id))
+        journal.post(session, kind, [who.id], now=NOW, reservation=about, payload=payload)
+
+    transaction.write(session, work)
+
+
+def test_what_is_about_no_reservation_has_its_line_and_its_own_address(
+    session: Session, cast: Cast, mailbox: Mailbox
+) -> None:
+    wants(session, cast.anna, Mode.DAILY)
+    tell_of(session, "waitlist_over", cast.anna, {"path": "/waitlist", "words": "A week in the chamber"})
+    assert send(session, mailbox.url) == {"kept": 1}
+    assert send(session, mailbox.url, SEVEN) == {"sent": 1}
+    line = "- Nothing became free: A week in the chamber\n  https://lab.example/waitlist\n"
+    assert line in text_of(mailbox.messages[0]).replace("\r\n", "\n")
+
+
+def test_a_visit_waits_for_the_daily_mail_only_if_that_comes_before_it(
+    session: Session, cast: Cast, mailbox: Mailbox, far: str
+) -> None:
+    wants(session, cast.tom, Mode.DAILY)
+    for start in ("2026-03-24 06:30", "2026-03-24 10:00"):
+        visit = {"visit_from": at(start), "visit_until": at(start) + timedelta(minutes=30), "after": None}
+        tell_of(session, "visit", cast.tom, visit, far)
+    assert send(session, mailbox.url) == {"sent": 1, "kept": 1}
+    send(session, mailbox.url, SEVEN)
+    assert "- Visit: A test · Tue 24 Mar, 10:00–10:30 (30 min)" in text_of(mailbox.messages[1])
+
+
+def test_a_line_that_cannot_be_written_takes_none_of_the_others_with_it(
+    session: Session, cast: Cast, mailbox: Mailbox, far: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kind that lost its template between two versions."""
+    wants(session, cast.anna, Mode.DAILY)
+    for kind in ("moved", "message"):
+        tell(session, kind, far, cast.anna)
+    send(session, mailbox.url)
+    monkeypatch.setattr(mail, "KINDS", mail.KINDS - {"moved"})
+    assert send(session, mailbox.url, SEVEN) == {"sent": 1}
+    text = text_of(mailbox.messages[0])
+    assert "- A message · Tue 31 Mar" in text
+    assert "- Message: A test · Tue 31 Mar" in text
+
+
+def test_the_number_of_queries_of_a_daily_mail_does_not_grow_with_it(
+    session: Session, cast: Cast, mailbox: Mailbox
+) -> None:
+    wants(session, cast.anna, Mode.DAILY)
+
+    def asked(hours: range, day: int) -> int:
+        for hour in hours:
+            slot = {"start": f"2026-05-{day} {hour:02}:00", "end": f"2026-05-{day} {hour:02}:30"}
+            tell(session, "message", book(session, cast.anna, "scope", **slot).id, cast.anna)
+        send(session, mailbox.url)
+        statements: list[str] = []
+        engine = session.get_bind()
+
+        def note(*told: object) -> None:
+            statements.append(str(told[2]))
+
+        event.listen(engine, "before_cursor_execute", note)
+        assert send(session, mailbox.url, SEVEN) == {"sent": 1}
+        event.remove(engine, "before_cursor_execute", note)
+        return len([each for each in statements if each.startswith("SELECT")])
+
+    few = asked(range(8, 10), 20)
+    transaction.write(session, lambda: session.execute(delete(OutboxMessage)))
+    assert asked(range(8, 16), 21) == few
