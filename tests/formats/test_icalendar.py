@@ -14,7 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from labbook.formats.icalendar import CalendarEntry, render_calendar, render_entry, unattended
+from labbook.formats.icalendar import (
+    CalendarEntry,
+    Invitation,
+    render_calendar,
+    render_entry,
+    render_invitation,
+    unattended,
+)
 from tests.formats.calendar_cases import CALENDARS, CHANGED, HEAD, entry
 
 GOLDEN = Path(__file__).parent / "ics"
@@ -163,3 +170,34 @@ def test_a_change_of_anything_changes_the_bytes() -> None:
     assert render_entry(base) == render_entry(
         dataclasses.replace(base, starts_at=base.starts_at.astimezone(timezone(timedelta(hours=2))))
     )
+
+
+def invitation(**more: object) -> Invitation:
+    made = entry("r1", START, 2, "A test", status="CONFIRMED")
+    given = {
+        "method": "REQUEST", "entry": made, "organiser": "labbook@lab.example", "organiser_name": "Labbook",
+        "attendee": "anna@alpha.example", "attendee_name": "Anna",
+    } | more  # fmt: skip
+    return Invitation(**given)  # type: ignore[arg-type]
+
+
+def test_an_invitation_has_one_method_one_organiser_and_one_attendee_who_need_not_answer() -> None:
+    rendered = render_invitation(invitation()).replace(b"\r\n ", b"")
+    assert rendered.count(b"\r\nMETHOD:REQUEST\r\n") == 1
+    assert rendered.count(b"\r\nORGANIZER;CN=Labbook:mailto:labbook@lab.example\r\n") == 1
+    assert rendered.count(b"\r\nATTENDEE") == 1
+    for parameter in (b"CN=Anna", b"CUTYPE=INDIVIDUAL", b"PARTSTAT=ACCEPTED", b"RSVP=FALSE"):
+        assert b";" + parameter in rendered
+    assert b"VTIMEZONE" not in rendered
+
+
+@pytest.mark.parametrize(
+    "name", ['Anna "the" Holm', "Holm; Anna, Dr.: x", "Åse\r\nATTENDEE:mailto:x@y", "Ω" * 90, "a^b'c"]
+)
+def test_a_name_stays_a_name_in_an_invitation(name: str) -> None:
+    rendered = render_invitation(invitation(attendee_name=name))
+    assert all(len(line) <= 75 for line in rendered.split(b"\r\n"))
+    (found,) = Calendar.from_ical(rendered).walk("VEVENT")
+    assert found.errors == []
+    assert found["ATTENDEE"] == "mailto:anna@alpha.example"
+    assert found["ATTENDEE"].params["CN"] == " ".join(name.replace('"', "'").split())

@@ -37,7 +37,7 @@ _KHAL = """
 [calendars]
 [[lab]]
 path = {home}/lab/
-readonly = True
+readonly = {readonly}
 
 [sqlite]
 path = {home}/khal.db
@@ -60,7 +60,7 @@ class CalendarUser:
         self.home = home
         (home / "lab").mkdir(parents=True)
         (home / "vdirsyncer.conf").write_text(_VDIRSYNCER.format(home=home, url=url), "utf-8")
-        (home / "khal.conf").write_text(_KHAL.format(home=home, zone=zone), "utf-8")
+        (home / "khal.conf").write_text(_KHAL.format(home=home, zone=zone, readonly=True), "utf-8")
         self._run("vdirsyncer", "-c", f"{home}/vdirsyncer.conf", "discover")
 
     def sync(self) -> str:
@@ -90,6 +90,20 @@ class CalendarUser:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+
+class InvitedUser(CalendarUser):
+    """Somebody whose mail program hands the invitations that it gets to khal."""
+
+    def __init__(self, home: Path, zone: str = "Europe/Copenhagen") -> None:
+        self.home = home
+        (home / "lab").mkdir(parents=True)
+        (home / "khal.conf").write_text(_KHAL.format(home=home, zone=zone, readonly=False), "utf-8")
+
+    def take(self, invitation: bytes) -> str:
+        path = self.home / "invitation.ics"
+        path.write_bytes(invitation)
+        return self._run("khal", "-c", f"{self.home}/khal.conf", "import", "--batch", "-a", "lab", str(path))
 
 
 @contextmanager
