@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from labbook.domain.errors import Problem, Weight
 from labbook.domain.interval import Interval
+from labbook.domain.timing import UNSTATED, Timing
 from labbook.domain.wall_time import Hours, local_date, on_grid
 
 
@@ -55,6 +56,7 @@ class PieceFacts:
     qualifications: frozenset[str] = frozenset()
     calibration_due: date | None = None
     occupied: Interval | None = None
+    timing: Timing = UNSTATED
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,10 @@ SENTENCES: Mapping[str, str] = {
     "visit_outside": N_("A visit lies within the time of use, {start} to {end}."),
     "visit_unstaffed": N_("The laboratory is not staffed then: nobody of it will come."),
     "visits_at_once": N_("Other visits are planned at the same time: {count}."),
+    "displaced": N_(
+        "The one before has not given the place back yet. You will be told as soon as it is free; "
+        "until then no clock runs against you."
+    ),
     # people, projects, organisations
     "organisation_until": N_("Your organisation may book until {until}."),
     "organisation_category": N_("Your organisation may not book {equipment} (category {category})."),

@@ -83,6 +83,9 @@ WORDS: Mapping[str, str] = {
     "paused": N_("paused"),
     "done": N_("done"),
     "dropped": N_("dropped"),
+    "freed": N_("free at last"),
+    "decision_reminder": N_("managers reminded"),
+    "deputy": N_("deputies asked"),
     # rules
     "long_test": N_("the clock of the test"),
     "automatic": N_("approved automatically"),
@@ -99,6 +102,7 @@ WORDS: Mapping[str, str] = {
     "ended": N_("over"),
     "offer": N_("offer"),
     "option": N_("option"),
+    "outlasted": N_("kept waiting until its end"),
     # activities
     "economic": N_("economic"),
     "collaboration": N_("collaboration"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
 from labbook.config import Settings
 from labbook.services import heartbeats, invitations, outbox, rig_calls, sweep
+from labbook.services.due import FAILED
 from labbook.services.heartbeats import Tally
 from labbook.services.outbox import Office
 from labbook.services.post import carrier
@@ -31,7 +33,14 @@ class Work:
 
 def sweep_due(work: Work) -> datetime | None:
     """Take what is due, and only then give a sign of life; answers when the next step will be."""
-    done = sweep.sweep(work.session, now=work.now)
+
+    def watch(dues: Sequence[datetime]) -> None:
+        committed = datetime.now(UTC)
+        for at in dues:
+            work.tally.add(committed - at)
+
+    done = sweep.sweep(work.session, now=work.now, watch=watch)
+    work.tally.count(failed=done[FAILED])
     if done:
         log.info("swept %s", ", ".join(f"{step} {count}" for step, count in sorted(done.items())))
     heartbeats.beat(work.session, work.name, started_at=work.started_at, now=work.now, tally=work.tally)

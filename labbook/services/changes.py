@@ -16,10 +16,11 @@ from labbook.domain import policy
 from labbook.domain.access import EDITORS, Viewer, parties
 from labbook.domain.errors import Forbidden, Problem, WrongStatus
 from labbook.domain.interval import Interval, subtract
-from labbook.domain.reservation import Party, Status
+from labbook.domain.reservation import OF_THE_TIME, Party, Status
+from labbook.domain.timing import of_all
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
-from labbook.services import environments, facts, journal, people, transaction, visits, webhooks
+from labbook.services import environments, facts, journal, people, transaction, visits, waitlist, webhooks
 from labbook.services.commands import ChangeReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
@@ -427,7 +428,10 @@ def _swap(
     if reservation.expected_end is not None and not plan.use.has(reservation.expected_end):
         reservation.expected_end = None
     reservation.flagged_at = None
-    reservation.overrun_since = None
+    reservation.overrun_since = reservation.grow_at = None
+    reservation.displaced_since = reservation.freed_at = None
+    reservation.taken = sorted(frozenset(reservation.taken) - OF_THE_TIME)
+    reservation.timing = of_all(p.timing for p in plan.facts).stored()
     reservation.overridden = sorted(checked.overridden)
     taken_back = _takes_permit_back(reservation, plan, now)
     _set_pieces(session, reservation, plan)
@@ -442,6 +446,7 @@ def _swap(
     if reservation.status == Status.IN_USE:
         webhooks.opened(session, [reservation.id], now)
     laid = visits.relay(session, reservation, now, moved=moved, confirmed=was == Status.REQUESTED)
+    waitlist.freed(session, [each for each, _ in old["equipment"]], now)
     new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
     if taken_back is not None:
         old, new = old | {"permit": taken_back}, new | {"permit": None}

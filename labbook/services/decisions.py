@@ -16,8 +16,8 @@ from labbook.domain.policy import Facts, Phase
 from labbook.domain.reservation import TRANSITIONS, Action, Occupation, Party, Status, sources, transition
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.models import Message, Remark, Reservation, User
-from labbook.services import changes, facts, journal, people, transaction, visits, waitlist
-from labbook.services.commands import ChangeReservation, Decide, Wanted
+from labbook.services import changes, facts, journal, overruns, people, transaction, visits, waitlist
+from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.facts import Plan
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, view_of
@@ -124,6 +124,8 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
             problems.append(Problem("too_early", params={"earliest": reservation.occupied_from}))
         if now >= reservation.occupied_until:
             problems.append(Problem("too_late", params={"end": reservation.occupied_until}))
+        if overruns.kept_waiting(session, [reservation.id]):
+            problems.append(Problem("displaced"))
         # Asked of whoever operates: staff who check somebody in do it for the holder.
         participants = {p.user_id for p in reservation.participants}
         operator = actor.id if actor.id in participants else reservation.holder_id
@@ -187,6 +189,8 @@ def extend(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
         )
         if command.until is None:
             raise Refused([Problem("missing", "until")])
+        if command.until <= now:
+            raise Refused([Problem("in_the_past", "until", params={"start": command.until, "now": now})])
         if command.until <= reservation.ends_at:
             raise Refused([Problem("not_longer", "until", params={"end": reservation.ends_at})])
         if reservation.status != Status.IN_USE:
@@ -334,7 +338,7 @@ def _set_aside(
 def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
     """Occupy again from now on what a missed check-in had released, if nobody else took it."""
     plan = Plan(
-        facts.load_equipment(session, wanted_of(reservation), lock=True),
+        facts.load_equipment(session, facts.wanted_of(reservation), lock=True),
         Interval(max(now, reservation.starts_at), reservation.ends_at)
         if now < reservation.ends_at
         else Interval(reservation.starts_at, reservation.ends_at),
@@ -349,15 +353,11 @@ def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
     changes.settle(session, reservation, placing.placements, now)
 
 
-def wanted_of(reservation: Reservation) -> list[Wanted]:
-    return [Wanted(p.equipment.slug, p.places) for p in reservation.pieces]
-
-
 def _facts(
     session: Session, reservation: Reservation, operator_id: int, now: datetime, *, of: User | None = None
 ) -> Facts:
     """``of``: whose organisation counts, where that is not the holder's."""
-    pieces = facts.load_equipment(session, wanted_of(reservation), lock=False)
+    pieces = facts.load_equipment(session, facts.wanted_of(reservation), lock=False)
     plan = Plan(pieces, Interval(reservation.starts_at, reservation.ends_at), reservation.environment_version)
     return Facts(
         now=now,

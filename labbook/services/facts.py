@@ -16,6 +16,7 @@ from labbook.domain.calibration import calibration_due
 from labbook.domain.errors import Conflict, Problem
 from labbook.domain.interval import Interval
 from labbook.domain.policy import BudgetFacts, OrganisationFacts, PieceFacts, SlotPolicy
+from labbook.domain.timing import overlaid, timing_from
 from labbook.domain.utility import peak
 from labbook.domain.wall_time import Hours
 from labbook.models import (
@@ -29,6 +30,7 @@ from labbook.models import (
     Organisation,
     Qualification,
     QualificationKind,
+    Reservation,
     Utility,
 )
 from labbook.services.commands import Wanted
@@ -62,6 +64,7 @@ def piece_facts(equipment: Equipment, wanted: int, occupied: Interval | None = N
         qualifications=frozenset(q.kind.slug for q in equipment.qualifications),
         calibration_due=calibration_due(equipment.calibration_interval, equipment.calibrated_on),
         occupied=occupied,
+        timing=overlaid(timing_from(equipment.facility.timing), timing_from(equipment.timing)),
     )
 
 
@@ -137,6 +140,11 @@ def load_equipment(session: Session, wanted: Iterable[Wanted], *, lock: bool) ->
         counts[each.slug] = counts.get(each.slug, 0) + each.places
     query = _LOCKED_EQUIPMENT if lock else _EQUIPMENT
     return [(each, counts[each.slug]) for each in session.scalars(query, {"slugs": sorted(counts)})]
+
+
+def wanted_of(reservation: Reservation) -> list[Wanted]:
+    """What the reservation has, as one would ask for it."""
+    return [Wanted(piece.equipment.slug, piece.places) for piece in reservation.pieces]
 
 
 def unknown_equipment(wanted: Iterable[Wanted], found: Sequence[tuple[Equipment, int]]) -> list[Problem]:

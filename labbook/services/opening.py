@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer, allowed_parties, may
@@ -35,7 +35,7 @@ def opened(
     ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
     """
     if takes is not None:
-        _lock_equipment(session, public_id, takes)
+        _lock_equipment(session, Reservation.public_id == public_id, takes)
     reservation = session.scalar(
         select(Reservation)
         .where(Reservation.public_id == public_id)
@@ -65,17 +65,18 @@ def look(session: Session, public_id: str, action: str, *, actor: Viewer, revisi
         raise StaleRevision(reservation.revision)
 
 
-def _lock_equipment(session: Session, public_id: str, slugs: Collection[str]) -> None:
+def lock_equipment_of(session: Session, row_id: int) -> None:
+    """The same locks for a step of the clock, ahead of the reservation's own."""
+    _lock_equipment(session, Reservation.id == row_id, ())
+
+
+def _lock_equipment(session: Session, which: ColumnElement[bool], slugs: Collection[str]) -> None:
     """Lock what the reservation has, what a pending change wants, and ``slugs``, in order of id."""
-    own = (
-        select(Piece.equipment_id)
-        .join(Reservation, Piece.reservation_id == Reservation.id)
-        .where(Reservation.public_id == public_id)
-    )
+    own = select(Piece.equipment_id).join(Reservation, Piece.reservation_id == Reservation.id).where(which)
     wished = session.scalars(
         select(Change.pieces)
         .join(Reservation, Change.reservation_id == Reservation.id)
-        .where(Reservation.public_id == public_id, Change.state == "open")
+        .where(which, Change.state == "open")
     )
     wanted = {piece["equipment_id"] for pieces in wished for piece in pieces}
     session.execute(

@@ -118,6 +118,7 @@ class ReservationView:
     checked_out_at: datetime | None
     overrun_since: datetime | None
     flagged_at: datetime | None
+    displaced_since: datetime | None
     cancel_cause: str | None
     decide_by: datetime | None
     overridden: Sequence[str]
@@ -344,6 +345,7 @@ def summary_of(
         checked_out_at=reservation.checked_out_at,
         overrun_since=reservation.overrun_since,
         flagged_at=reservation.flagged_at,
+        displaced_since=reservation.displaced_since,
         cancel_cause=reservation.cancel_cause,
         decide_by=reservation.decide_by,
         overridden=reservation.overridden,

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +16,8 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import Conflict, Forbidden, Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.policy import Facts, Phase
-from labbook.domain.reservation import BLOCKING, Clock, Status, next_step
+from labbook.domain.reservation import BLOCKING, Clock, Status, Step, next_step
+from labbook.domain.timing import of_all, timing_from
 from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT, text_problems
 from labbook.models import (
     Allocation,
@@ -372,6 +374,7 @@ def _build(
         grace=min((int(p.policy.grace.total_seconds()) for p in guarded), default=0),
         overridden=sorted(checked.overridden),
         decide_by=facts.decide_by(plan, now),
+        timing=of_all(p.timing for p in plan.facts).stored(),
         created_at=now,
         changed_at=now,
         revision=1,
@@ -420,18 +423,55 @@ def refresh_due(reservation: Reservation) -> None:
     reservation.due_attempts, reservation.due_error = 0, None
 
 
-def clock_of(reservation: Reservation) -> Clock:
+CLOCK_COLUMNS = (
+    Reservation.status,
+    Reservation.starts_at,
+    Reservation.ends_at,
+    Reservation.occupied_from,
+    Reservation.occupied_until,
+    Reservation.check_in,
+    Reservation.grace,
+    Reservation.created_at,
+    Reservation.approved_at,
+    Reservation.decide_by,
+    Reservation.expected_end,
+    Reservation.timing,
+    Reservation.taken,
+    Reservation.hold,
+    Reservation.flagged_at,
+    Reservation.overrun_since,
+    Reservation.grow_at,
+    Reservation.displaced_since,
+    Reservation.freed_at,
+    Reservation.permit_required,
+    Reservation.permit_signed_at,
+)
+"""What ``clock_of`` reads of a row."""
+
+
+def clock_of(row: Any) -> Clock:
+    """The clock of a reservation, or of any row that has ``CLOCK_COLUMNS``."""
     return Clock(
-        status=Status(reservation.status),
-        starts_at=reservation.starts_at,
-        ends_at=reservation.ends_at,
-        occupied_from=reservation.occupied_from,
-        occupied_until=reservation.occupied_until,
-        check_in=reservation.check_in,
-        grace=timedelta(seconds=reservation.grace),
-        decide_by=reservation.decide_by,
-        flagged=reservation.flagged_at is not None,
-        overrun=reservation.overrun_since is not None,
+        status=Status(row.status),
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        occupied_from=row.occupied_from,
+        occupied_until=row.occupied_until,
+        check_in=row.check_in,
+        grace=timedelta(seconds=row.grace),
+        requested_at=row.created_at,
+        approved_at=row.approved_at,
+        decide_by=row.decide_by,
+        expected_end=row.expected_end,
+        timing=timing_from(row.timing or {}).settled(guarded=row.check_in == "required"),
+        taken=frozenset(map(Step, row.taken or ())),
+        held=row.hold is not None,
+        flagged_at=row.flagged_at,
+        overrun_since=row.overrun_since,
+        grow_at=row.grow_at,
+        displaced_since=row.displaced_since,
+        freed_at=row.freed_at,
+        permit_missing=bool(row.permit_required) and row.permit_signed_at is None,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.reservation import BLOCKING, Action, Occupation, Status, transition
 from labbook.models import Reservation
-from labbook.services import changes, journal, waitlist, webhooks
+from labbook.services import changes, journal, overruns, waitlist, webhooks
 from labbook.services.occupancy import cut
 from labbook.services.opening import changed
 
@@ -35,9 +35,12 @@ def advance(
     if step.occupation is Occupation.CUT:
         end_now(reservation, now)
     reservation.status = step.target
+    reservation.displaced_since = None
     changed(reservation, now)
     session.flush()
-    if step.occupation in (Occupation.RELEASE, Occupation.CUT):
+    if step.source is Status.IN_USE:
+        overruns.release(session, reservation, now)
+    if step.target not in BLOCKING:
         waitlist.freed(session, [piece.equipment_id for piece in reservation.pieces], now)
     journal.record(
         session,

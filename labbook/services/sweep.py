@@ -3,150 +3,226 @@
 Updates compare and set:
 
 1. Ids whose ``due_at`` has come are read in order, a batch at a time.
-2. Each is taken in a transaction of its own, ``FOR UPDATE SKIP LOCKED``, and only if it is still due: of
-   several processes one gets it, and the others go on to the next.
-3. The row says what its next step is and when that was due (``domain.reservation.next_step``). Status,
+2. A batch is taken in one transaction, ``FOR UPDATE SKIP LOCKED``, each row only if it is still due: of
+   several processes one gets a row, and the others go on to the next.
+3. Each row says what its next step is and when that was due (``domain.reservation.next_step``). Status,
    allocations, history, messages and the next ``due_at`` are committed together, so a process killed
-   half-way leaves the row as due as it was.
-4. A row that fails is put aside with its error, for a pause that grows, and the rest go on.
+   half-way leaves the batch as due as it was.
+4. What has to touch more than its own row (growing into free time, letting go of an undecided change) is
+   taken by itself, with the locks in the one order.
+5. A batch that fails is taken row by row; a row that fails then is put aside with its error, for a pause
+   that grows, and the rest go on.
+
+After the reservations come the other rows that are due: visits, and whoever waits for something.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import StorageTrouble
-from labbook.domain.reservation import Action, Step, next_step
-from labbook.models import Reservation
-from labbook.services import journal, transaction, waitlist
-from labbook.services.opening import changed
-from labbook.services.reservations import clock_of
-from labbook.services.steps import advance
+from labbook.domain.reservation import (
+    NOTICES,
+    Clock,
+    Step,
+    after,
+    is_overtaken,
+    next_step,
+)
+from labbook.models import Change, Reservation
+from labbook.services import due, overruns, step_records, transaction, waitlist_queue
+from labbook.services.due import FAILED, Queue
+from labbook.services.opening import lock_equipment_of
+from labbook.services.reservations import CLOCK_COLUMNS, clock_of
+from labbook.services.step_records import Taken
 
-BATCH = 100
-RULE = "scheduler"
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-_ERROR_LIMIT = 500
+BATCH = 500
 
-_ACTIONS = {
-    Step.EXPIRED: Action.EXPIRE,
-    Step.STARTED: Action.START,
-    Step.COMPLETED: Action.FINISH,
-    Step.NO_SHOW: Action.MISS,
-}
-_TOLD = frozenset({Step.EXPIRED, Step.NO_SHOW, Step.FLAGGED})
-"""The steps that the holder and the managers hear of."""
+QUEUES: tuple[Queue, ...] = (waitlist_queue.QUEUE,)
+"""What is due besides reservations, in this order."""
+
+Watch = Callable[[Sequence[datetime]], None]
 
 log = logging.getLogger(__name__)
 
 
-def sweep(session: Session, *, now: datetime, limit: int | None = None) -> Counter[Step]:
-    """Take every step that is due at ``now``, at most ``limit`` of them; how many of each kind.
+def sweep(
+    session: Session, *, now: datetime, limit: int | None = None, watch: Watch | None = None
+) -> Counter[str]:
+    """Take every step that is due at ``now``, of at most ``limit`` reservations; how many of each kind.
 
-    One row may have several steps to catch up with: they are taken in order. Raises ``StorageTrouble``
-    when the database takes no writes; what was done until then stays done.
+    One row may have several steps to catch up with: they are taken in order. ``watch`` is told, after each
+    commit, when the steps in it were due. Raises ``StorageTrouble`` when the database takes no writes;
+    what was done until then stays done.
     """
-    done: Counter[Step] = Counter()
-    while limit is None or done.total() < limit:
-        size = BATCH if limit is None else min(BATCH, limit - done.total())
-        taken = [_attempt(session, row_id, now) for row_id in _due(session, now, size)]
-        done.update(step for step in taken if isinstance(step, Step))
-        if not any(taken):  # nothing is due, or other processes are at it
-            return done
+    done: Counter[str] = Counter()
+    left = limit
+    while left is None or left > 0:
+        ids = due.waiting(session, Reservation, now, BATCH if left is None else min(BATCH, left))
+        progress = _pass(session, ids, now, done, watch)
+        left = None if left is None else left - len(ids)
+        if progress:
+            continue
+        for queue in QUEUES:
+            found = due.run(session, queue, now=now, limit=left)
+            done += found
+            progress = progress or bool(found)
+        if not progress:  # nothing is due, or other processes are at it
+            break
     return done
 
 
 def next_due(session: Session) -> datetime | None:
     """When the next step is due; None when nothing waits."""
-    found = session.scalar(select(func.min(Reservation.due_at)).where(Reservation.due_at.is_not(None)))
-    session.rollback()
-    return found
+    return due.next_due(session, Reservation, *(queue.model for queue in QUEUES))
 
 
-def _due(session: Session, now: datetime, size: int) -> list[int]:
-    query = (
-        select(Reservation.id)
-        .where(Reservation.due_at.is_not(None), Reservation.due_at <= now)
-        .order_by(Reservation.due_at, Reservation.id)
-        .limit(size)
-    )
-    found = list(session.scalars(query))
-    session.rollback()
-    return found
+@dataclass(frozen=True)
+class _Outcome:
+    """``taken``: dealt with; ``apart``: rows of the batch that must be taken by themselves."""
+
+    taken: Sequence[Taken]
+    silent: int
+    apart: Sequence[int]
 
 
-def _attempt(session: Session, row_id: int, now: datetime) -> Step | bool:
-    """The step taken; True when the row was dealt with otherwise, False when another process has it."""
+def _pass(
+    session: Session, ids: Sequence[int], now: datetime, done: Counter[str], watch: Watch | None
+) -> bool:
+    """One batch; whether anything was dealt with."""
+    if not ids:
+        return False
     try:
-        return transaction.write(session, lambda: _step(session, row_id, now))
+        outcome = transaction.write(session, lambda: _batch(session, ids, now))
+    except (StorageTrouble, OperationalError):
+        raise
+    except Exception:  # some row's fault: find out whose
+        log.exception("a batch of %s steps failed, and is taken row by row", len(ids))
+        outcome = _Outcome((), 0, ids)
+    _count(outcome, done, watch)
+    alone = [_alone(session, row_id, now, done, watch) for row_id in outcome.apart]
+    return bool(outcome.taken or outcome.silent or any(alone))
+
+
+def _alone(session: Session, row_id: int, now: datetime, done: Counter[str], watch: Watch | None) -> bool:
+    """One row by itself; False when another process has it."""
+    try:
+        outcome = transaction.write(session, lambda: _single(session, row_id, now))
     except (StorageTrouble, OperationalError):
         raise  # no row's fault
     except Exception as error:  # one poisoned row must not hold up the rest
         log.exception("the step due for reservation %s failed", row_id)
-        _put_aside(session, row_id, f"{type(error).__name__}: {error}"[:_ERROR_LIMIT], now)
+        due.put_aside(session, Reservation, row_id, error, now)
+        done[FAILED] += 1
         return True
+    _count(outcome, done, watch)
+    return bool(outcome.taken or outcome.silent)
 
 
-def _take(session: Session, row_id: int, now: datetime) -> Reservation | None:
-    return session.scalar(
-        select(Reservation)
-        .where(Reservation.id == row_id, Reservation.due_at <= now)
-        .with_for_update(of=Reservation, skip_locked=True)
-        .execution_options(populate_existing=True)
+def _count(outcome: _Outcome, done: Counter[str], watch: Watch | None) -> None:
+    done.update(str(taken.step) for taken in outcome.taken)
+    if watch is not None and outcome.taken:
+        watch([taken.due for taken in outcome.taken])
+
+
+# Built once: putting the statement together takes longer than running it.
+_ROWS = (
+    select(
+        Reservation.id,
+        Reservation.facility_id,
+        Reservation.holder_id,
+        Reservation.requested_by_id,
+        Reservation.revision,
+        Reservation.due_at,
+        Reservation.ended_at,
+        Reservation.changed_at,
+        Reservation.cancel_cause,
+        *CLOCK_COLUMNS,
+        exists().where(Change.reservation_id == Reservation.id, Change.state == "open").label("has_change"),
     )
+    .order_by(Reservation.due_at, Reservation.id)
+    .with_for_update(of=Reservation, skip_locked=True)
+)
 
 
-def _step(session: Session, row_id: int, now: datetime) -> Step | bool:
-    reservation = _take(session, row_id, now)
-    if reservation is None:
+def _rows(session: Session, ids: Collection[int], now: datetime) -> Sequence[Any]:
+    """Those of ``ids`` that are still due and that nobody else has, locked, the longest due first."""
+    return session.execute(_ROWS.where(Reservation.id.in_(ids), Reservation.due_at <= now)).all()
+
+
+def _batch(session: Session, ids: Sequence[int], now: datetime) -> _Outcome:
+    steps, apart = [], []
+    for row in _rows(session, ids, now):
+        clock = clock_of(row)
+        found = next_step(clock)
+        if found is not None and found[1] <= now and _reaches_further(row, found[0]):
+            apart.append(row.id)
+        else:
+            steps.append((row, clock, found))
+    taken, silent = _take(session, steps, now)
+    return _Outcome(taken, silent, apart)
+
+
+def _single(session: Session, row_id: int, now: datetime) -> _Outcome:
+    """The same for one row, with the locks that the step may need taken first."""
+    lock_equipment_of(session, row_id)
+    rows = _rows(session, [row_id], now)
+    for row in rows:
+        found = next_step(clock_of(row))
+        if found is not None and found[1] <= now:
+            _reach_further(session, row, found[0], now)
+    # What was done to it may have changed what it says.
+    rows = _rows(session, [row_id], now)
+    clocks = [clock_of(row) for row in rows]
+    taken, silent = _take(session, [(r, c, next_step(c)) for r, c in zip(rows, clocks, strict=True)], now)
+    return _Outcome(taken, silent, ())
+
+
+def _reaches_further(row: Any, step: Step) -> bool:
+    """Whether the step has to do with more than its own row."""
+    if step in NOTICES:
         return False
-    found = next_step(clock_of(reservation))
-    if found is None or found[1] > now:
-        reservation.due_at = found[1] if found else None
-        return True
-    step, due = found
-    _carry_out(session, reservation, step, due, now)
-    if reservation.hold is not None and step is Step.EXPIRED:
-        waitlist.released(session, reservation, now)
-    elif step in _TOLD:
-        told = [reservation.holder_id, reservation.requested_by_id]
-        told += journal.managers_of(session, reservation.facility_id, now)
-        journal.post(session, step, told, now=now, reservation=reservation)
-    return step
+    return row.has_change or step in (Step.OVERRUN, Step.GROWN)
 
 
-def _carry_out(session: Session, reservation: Reservation, step: Step, due: datetime, now: datetime) -> None:
-    if step in _ACTIONS:
-        if step is Step.COMPLETED:
-            reservation.ended_at = due
-        action = _ACTIONS[step]
-        advance(session, reservation, action, actor=None, now=now, rule=RULE, new={"due": due})
-        return
-    if step is Step.FLAGGED:
-        reservation.flagged_at = due
+def _reach_further(session: Session, row: Any, step: Step, now: datetime) -> None:
+    reservation = session.get_one(Reservation, row.id, populate_existing=True)
+    if step in (Step.OVERRUN, Step.GROWN):
+        overruns.grow(session, reservation, now)
     else:
-        reservation.overrun_since = due
-    changed(reservation, now)
+        step_records.before(session, reservation, step, now)
     session.flush()
-    journal.record(session, reservation, step, actor=None, now=now, rule=RULE, new={"due": due})
+    session.expire(reservation)
 
 
-def _put_aside(session: Session, row_id: int, error: str, now: datetime) -> None:
-    """Try again after a pause that doubles from a minute to an hour."""
-
-    def work() -> None:
-        reservation = _take(session, row_id, now)
-        if reservation is None:
-            return
-        pause = FIRST_PAUSE * 2 ** min(reservation.due_attempts, 10)
-        reservation.due_at = now + min(pause, LONGEST_PAUSE)
-        reservation.due_attempts += 1
-        reservation.due_error = error
-
-    transaction.write(session, work)
+def _take(
+    session: Session, steps: Sequence[tuple[Any, Clock, tuple[Step, datetime] | None]], now: datetime
+) -> tuple[list[Taken], int]:
+    """Carry the steps out; how many rows had nothing to tell of."""
+    opening = [
+        row.id for row, _, found in steps
+        if found is not None and found[1] <= now and found[0] in (Step.STARTED, Step.OPENED)
+    ]  # fmt: skip
+    held = overruns.kept_waiting(session, opening) if opening else frozenset[int]()
+    taken: list[Taken] = []
+    silent: list[Taken] = []
+    for row, clock, found in steps:
+        if found is None or found[1] > now:
+            silent.append(Taken(row, None, row.due_at, clock))
+            continue
+        step, at = found
+        if row.id in held:
+            step = Step.DISPLACED
+        each = Taken(row, step, at, after(clock, step, at, now))
+        (silent if is_overtaken(clock, step, now) else taken).append(each)
+    step_records.write(session, taken, silent, now=now)
+    return taken, len(silent)

@@ -30,7 +30,7 @@ from labbook.models import (
     Utility,
     guards,
 )
-from labbook.services.reservations import clock_of
+from labbook.services.reservations import CLOCK_COLUMNS, clock_of
 
 _STEPS = {(t.source, t.target) for t in TRANSITIONS}
 _PAGE = 2000
@@ -330,16 +330,7 @@ def _due(session: Session) -> Iterator[Breach]:
         .options(
             load_only(
                 Reservation.public_id,
-                Reservation.status,
-                Reservation.starts_at,
-                Reservation.ends_at,
-                Reservation.occupied_from,
-                Reservation.occupied_until,
-                Reservation.check_in,
-                Reservation.grace,
-                Reservation.decide_by,
-                Reservation.flagged_at,
-                Reservation.overrun_since,
+                *CLOCK_COLUMNS,
                 Reservation.due_at,
                 Reservation.due_attempts,
             )

@@ -15,8 +15,9 @@ from werkzeug.wrappers import Response
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, Problem, Refused
+from labbook.domain.interval import Interval
 from labbook.formats import moments
-from labbook.services import changes, choices, decisions, permits, queue, reservation_views
+from labbook.services import changes, choices, decisions, free_time, permits, queue, reservation_views
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, Search
 from labbook.web import asking, fields, history, keeping, strips
@@ -119,6 +120,7 @@ def show(public_id: str) -> str:
         view=view,
         yours="approve" not in view.allowed or queue.is_yours(database(), view, viewer=actor),
         plots=_plots(view, actor),
+        alternatives=_alternatives(view),
         now=now(),
         zone=view.zone,
         names={piece.slug: piece.name for piece in view.equipment},
@@ -136,6 +138,21 @@ def show(public_id: str) -> str:
         causes={"user": _("The user's"), "lab": _("The lab's"), "fault": _("A fault's")},
         staffs=view.is_staff,
     )
+
+
+def _alternatives(view: ReservationView) -> list[tuple[Interval, dict[str, str]]]:
+    """Other times for what was displaced, each with the fields that a form sends for it."""
+    if view.displaced_since is None or "move" not in view.allowed:
+        return []
+    zone, wanted = ZoneInfo(view.zone), [Wanted(piece.slug, piece.places) for piece in view.equipment]
+    found = free_time.offers(database(), wanted, now(), view.end - view.start, now=now())
+    return [
+        (
+            use,
+            {**fields.wall_fields("start", use.start, zone), **fields.wall_fields("end", use.end, zone)},
+        )
+        for use in found
+    ]
 
 
 def _step_of(kept: keeping.Typed | None) -> str:

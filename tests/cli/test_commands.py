@@ -27,7 +27,7 @@ def test_sweep_prints_a_line_for_each_kind_and_nothing_when_nothing_is_due(
     book(db.session(), app_cast.anna, "scope")
     book(db.session(), app_cast.anna, "scope-2")
     book(db.session(), app_cast.anna, "chamber")
-    assert run(app, "sweep", "--now", "2026-03-24T08:59:59Z").output == ""
+    assert run(app, "sweep", "--now", "2026-03-23T08:00:01Z").output == ""
     assert run(app, "sweep", "--now", "2026-03-24T10:00:00+01:00").output == "expired 1\nin_use 2\n"
     assert run(app, "sweep", "--now", "2026-03-24T10:00:00+01:00").output == ""
     assert run(app, "sweep").output == "completed 2\n"

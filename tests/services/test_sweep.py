@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.reservation import Step
-from labbook.models import Allocation, Change, HistoryEntry, OutboxMessage, Reservation
-from labbook.services import changes, decisions, sweep
+from labbook.models import Allocation, Change, Deputy, HistoryEntry, OutboxMessage, Reservation
+from labbook.services import changes, decisions, step_records, sweep
 from labbook.services.commands import ChangeReservation, Decide
+from labbook.services.due import FAILED
 from tests.cast import NOW, Cast, at
 from tests.services.test_reservations import book
 
@@ -98,7 +100,7 @@ def test_an_undecided_request_expires_at_its_start_and_frees_the_slot(session: S
 
 def test_a_missed_check_in_is_a_no_show_after_the_grace_time(session: Session, cast: Cast) -> None:
     public_id = approved_chamber(session, cast)
-    assert sweep.sweep(session, now=at("2026-03-24 10:29")) == {}
+    assert sweep.sweep(session, now=at("2026-03-24 10:29")) == {Step.OPENED: 1}
     assert sweep.sweep(session, now=at("2026-03-24 10:30")) == {Step.NO_SHOW: 1}
     assert stored(session, public_id).status == "no_show"
     assert "no_show" in kinds_told(session, cast.anna.id)
@@ -155,19 +157,19 @@ def poisoned(session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> s
     bad = book(session, cast.anna, "scope")
     book(session, cast.anna, "scope-2")
     row_id = stored(session, bad.id).id
-    record = sweep.journal.record
+    entry = step_records._entry
 
-    def failing(session: Session, reservation: Reservation, *rest: object, **more: object) -> None:
-        if reservation.id == row_id:
+    def failing(taken: step_records.Taken, now: datetime) -> dict[str, Any]:
+        if taken.row.id == row_id:
             raise RuntimeError("poisoned")
-        record(session, reservation, *rest, **more)  # type: ignore[arg-type]
+        return entry(taken, now)
 
-    monkeypatch.setattr("labbook.services.steps.journal.record", failing)
+    monkeypatch.setattr(step_records, "_entry", failing)
     return bad.id
 
 
 def test_a_row_that_fails_is_put_aside_and_the_rest_go_on(session: Session, poisoned: str) -> None:
-    assert sweep.sweep(session, now=TOMORROW) == {Step.STARTED: 1}
+    assert sweep.sweep(session, now=TOMORROW) == {Step.STARTED: 1, FAILED: 1}
     row = stored(session, poisoned)
     assert (row.status, row.due_attempts, row.due_error) == ("approved", 1, "RuntimeError: poisoned")
     assert row.due_at == TOMORROW + timedelta(minutes=1)
@@ -215,3 +217,50 @@ def test_a_limit_leaves_the_rest_for_the_next_pass(session: Session, cast: Cast)
     book(session, cast.anna, "scope-2")
     assert sweep.sweep(session, now=TOMORROW, limit=1) == {Step.STARTED: 1}
     assert sweep.sweep(session, now=TOMORROW) == {Step.STARTED: 1}
+
+
+def test_a_notice_that_slept_too_long_is_not_given(session: Session, cast: Cast) -> None:
+    approved_chamber(session, cast, start="2026-03-27 10:00", end="2026-03-27 12:00")
+    told = len(kinds_told(session, cast.anna.id))
+    assert sweep.sweep(session, now=at("2026-03-27 10:30")) == {Step.NO_SHOW: 1}
+    assert kinds_told(session, cast.anna.id)[told:] == ["no_show"]
+
+
+def test_a_day_before_its_people_are_reminded_and_told_when_they_may_come(
+    session: Session, cast: Cast
+) -> None:
+    public_id = approved_chamber(
+        session, cast, start="2026-03-27 10:00", end="2026-03-27 12:00", participants=("bo@alpha.example",)
+    )
+    before = stored(session, public_id).revision
+    assert sweep.sweep(session, now=at("2026-03-26 09:30")) == {Step.REMINDER: 1}
+    assert sweep.sweep(session, now=at("2026-03-27 09:30")) == {Step.OPENED: 1}
+    assert kinds_told(session, cast.anna.id)[-2:] == ["reminder", "opened"]
+    assert kinds_told(session, cast.bo.id)[-2:] == ["reminder", "opened"]
+    assert stored(session, public_id).revision == before, "nothing that a calendar shows has changed"
+
+
+def test_what_was_moved_is_reminded_of_again(session: Session, cast: Cast) -> None:
+    public_id = approved_chamber(session, cast, start="2026-03-27 10:00", end="2026-03-27 12:00")
+    sweep.sweep(session, now=at("2026-03-26 09:30"))
+    wish = ChangeReservation(start=at("2026-04-01 10:00"), end=at("2026-04-01 12:00"))
+    changes.change(session, public_id, wish, revision=None, actor=cast.mia, now=at("2026-03-26 10:00"))
+    assert sweep.sweep(session, now=at("2026-03-31 09:30")) == {Step.REMINDER: 1}
+
+
+def test_managers_are_reminded_to_decide_and_then_whoever_stands_in_for_them(
+    session: Session, cast: Cast
+) -> None:
+    book(session, cast.anna, "chamber", start="2026-03-30 10:00", end="2026-03-30 12:00")
+    session.add(
+        Deputy(
+            facility_id=cast.facility_id, manager_id=cast.mia.id, deputy_id=cast.tom.id, created_at=NOW,
+            starts_at=NOW, ends_at=NOW + timedelta(days=14),
+        )
+    )  # fmt: skip
+    session.commit()
+    assert sweep.sweep(session, now=NOW + timedelta(days=1)) == {Step.DECISION_REMINDER: 1}
+    assert kinds_told(session, cast.max.id)[-1] == "decision_reminder"
+    assert sweep.sweep(session, now=NOW + timedelta(days=2)) == {Step.DEPUTY: 1}
+    assert kinds_told(session, cast.tom.id)[-1] == "deputy"
+    assert sweep.sweep(session, now=NOW + timedelta(days=2)) == {}

@@ -1,0 +1,226 @@
+"""What a step of the clock leaves behind: the row, its history, the messages, and whatever follows from it.
+
+Rows are written many at a time: ten thousand windows that open at one instant cost as many lines of
+history, not as many round trips.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from labbook.domain.reservation import ACTIONS, BLOCKING, NOTICES, Clock, Status, Step, next_step
+from labbook.models import HistoryEntry, OutboxMessage, Participant, Piece, Reservation
+from labbook.services import changes, deputies, journal, transaction, waitlist, webhooks
+
+RULE = "scheduler"
+OUTLASTED = "outlasted"
+"""The rule of a reservation that was kept waiting until its window was over."""
+
+_TOLD_TO_PEOPLE = frozenset(
+    {
+        Step.EXPIRED,
+        Step.NO_SHOW,
+        Step.CANCELLED,
+        Step.FLAGGED,
+        Step.OVERRUN,
+        Step.DISPLACED,
+        Step.REMINDER,
+        Step.OPENED,
+        Step.ENDING,
+        Step.EXPECTED_END,
+    }
+)
+_TOLD_TO_PARTICIPANTS = frozenset(
+    {Step.CANCELLED, Step.OVERRUN, Step.DISPLACED, Step.REMINDER, Step.OPENED, Step.ENDING}
+)
+_TOLD_TO_MANAGERS = frozenset(
+    {
+        Step.EXPIRED,
+        Step.NO_SHOW,
+        Step.CANCELLED,
+        Step.FLAGGED,
+        Step.OVERRUN,
+        Step.DISPLACED,
+        Step.DECISION_REMINDER,
+    }
+)
+_REMEMBERED = frozenset(Step) - {
+    Step.REMINDER, Step.OPENED, Step.ENDING, Step.EXPECTED_END, Step.GROWN
+}  # fmt: skip
+"""The steps that the history tells of; a reminder changes nothing, and a growth only goes on."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One row's step, due at ``due``, and its clock afterwards; ``step`` None: nothing was due after all."""
+
+    row: Any
+    step: Step | None
+    due: datetime
+    clock: Clock
+
+
+def before(session: Session, reservation: Reservation, step: Step, now: datetime) -> None:
+    """What a step does beyond its row, ahead of it: an undecided change lapses."""
+    if step is Step.STARTED:
+        changes.lapse_begun(session, reservation, actor=None, now=now, rule=RULE)
+    elif step in ACTIONS:
+        changes.lapse(session, reservation, now)
+
+
+_UPDATE = (
+    update(Reservation)
+    .where(Reservation.id == bindparam("row_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "status", "taken", "flagged_at", "overrun_since", "grow_at", "displaced_since", "ended_at",
+                "cancel_cause", "due_at", "revision", "changed_at",
+            )
+        }
+        | {"due_attempts": 0, "due_error": None}
+    )
+)  # fmt: skip
+
+
+def write(session: Session, taken: Sequence[Taken], silent: Sequence[Taken], *, now: datetime) -> None:
+    """Part of the sweep's transaction. ``silent``: rows that only say anew when they are due."""
+    everything = [*taken, *silent]
+    if not everything:
+        return
+    connection = session.connection()
+    connection.execute(_UPDATE, [_columns(each, now) for each in everything])
+    remembered = [_entry(each, now) for each in taken if each.step in _REMEMBERED]
+    if remembered:
+        connection.execute(insert(HistoryEntry), remembered)
+    messages = list(_messages(session, taken, now))
+    if messages:
+        connection.execute(insert(OutboxMessage), messages)
+    for each in taken:
+        if each.step not in NOTICES:
+            transaction.touch(session, each.row.facility_id)
+    _follow(session, taken, now)
+
+
+def _columns(each: Taken, now: datetime) -> dict[str, Any]:
+    row, clock = each.row, each.clock
+    seen = each.step is not None and each.step not in NOTICES
+    coming = next_step(clock)
+    return {
+        "row_id": row.id,
+        "status": clock.status,
+        "taken": sorted(clock.taken),
+        "flagged_at": clock.flagged_at,
+        "overrun_since": clock.overrun_since,
+        "grow_at": clock.grow_at,
+        "displaced_since": clock.displaced_since,
+        "ended_at": each.due if each.step is Step.COMPLETED else row.ended_at,
+        "cancel_cause": "lab" if each.step is Step.CANCELLED else row.cancel_cause,
+        "due_at": None if coming is None else coming[1],
+        "revision": row.revision + 1 if seen else row.revision,
+        "changed_at": now if seen else row.changed_at,
+    }
+
+
+def _entry(each: Taken, now: datetime) -> dict[str, Any]:
+    step, source = each.step, each.row.status
+    assert step is not None
+    action = ACTIONS.get(step)
+    new: dict[str, Any] = {"due": each.due.isoformat()}
+    if action is not None:
+        new["status"] = each.clock.status
+    if step is Step.CANCELLED:
+        new["cause"] = "lab"
+    return {
+        "reservation_id": each.row.id,
+        "at": now,
+        "actor_id": None,
+        "rule": OUTLASTED if step is Step.CANCELLED else RULE,
+        "action": action or step,
+        "old": {} if action is None else {"status": source},
+        "new": new,
+        "remark_id": None,
+    }
+
+
+def _messages(session: Session, taken: Sequence[Taken], now: datetime) -> Iterable[dict[str, Any]]:
+    """One for each person who must hear of a step."""
+    participants = _participants(session, [t.row.id for t in taken if t.step in _TOLD_TO_PARTICIPANTS])
+    managers: dict[tuple[int, datetime | None], list[int]] = {}
+    for each in taken:
+        step, facility_id = each.step, each.row.facility_id
+        if _is_held(each):
+            continue  # the waitlist tells of it in its own words
+        told: set[int] = set()
+        if step in _TOLD_TO_PEOPLE:
+            told |= {each.row.holder_id, each.row.requested_by_id}
+        if step in _TOLD_TO_PARTICIPANTS:
+            told |= set(participants.get(each.row.id, ()))
+        if step in _TOLD_TO_MANAGERS:
+            # The reminder is the managers' own; what comes of it is their deputies' too.
+            asked = (facility_id, None if step is Step.DECISION_REMINDER else now)
+            if asked not in managers:
+                managers[asked] = journal.managers_of(session, *asked)
+            told |= set(managers[asked])
+        kind = "cancelled" if step is Step.CANCELLED else str(step)
+        if step is Step.DEPUTY:
+            told = set(deputies.standing_in(session, facility_id, now))
+            if not told:  # nobody stands in: the managers are reminded once more
+                told, kind = set(journal.managers_of(session, facility_id)), Step.DECISION_REMINDER
+        for user_id in sorted(told):
+            yield {
+                "message_id": secrets.token_hex(16),
+                "user_id": user_id,
+                "reservation_id": each.row.id,
+                "kind": kind,
+                "payload": {},
+                "created_at": now,
+                "due_at": now,
+                "attempts": 0,
+                "digest": False,
+            }
+
+
+def _participants(session: Session, ids: Collection[int]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    if ids:
+        query = select(Participant.reservation_id, Participant.user_id)
+        for reservation_id, user_id in session.execute(query.where(Participant.reservation_id.in_(ids))):
+            found[reservation_id].append(user_id)
+    return found
+
+
+def _follow(session: Session, taken: Sequence[Taken], now: datetime) -> None:
+    """What follows from windows that opened and closed: rigs are told, and whoever waits is looked at."""
+    started = [t.row.id for t in taken if t.step is Step.STARTED]
+    if started:
+        webhooks.opened(session, started, now)
+    finished = [t.row.id for t in taken if t.step is Step.COMPLETED]
+    if finished:
+        webhooks.closed(session, finished, now)
+    for each in taken:
+        if _is_held(each):
+            waitlist.released(session, session.get_one(Reservation, each.row.id, populate_existing=True), now)
+    freed = [t.row.id for t in taken if t.row.status in BLOCKING and t.clock.status not in BLOCKING]
+    early = [t.row.id for t in taken if t.clock.status in (Status.NO_SHOW, Status.EXPIRED, Status.CANCELLED)]
+    if freed and early:  # what ends in time frees nothing that was not free
+        waitlist.freed(session, equipment_of(session, early), now)
+
+
+def _is_held(each: Taken) -> bool:
+    """An option or an offer that nobody took."""
+    return each.row.hold is not None and each.step is Step.EXPIRED
+
+
+def equipment_of(session: Session, reservation_ids: Collection[int]) -> list[int]:
+    query = select(Piece.equipment_id).where(Piece.reservation_id.in_(reservation_ids)).distinct()
+    return list(session.scalars(query))
