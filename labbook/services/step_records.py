@@ -201,12 +201,12 @@ def _participants(session: Session, ids: Collection[int]) -> Mapping[int, list[i
 
 def _follow(session: Session, taken: Sequence[Taken], now: datetime) -> None:
     """What follows from windows that opened and closed: rigs are told, and whoever waits is looked at."""
-    started = [t.row.id for t in taken if t.step is Step.STARTED]
-    if started:
-        webhooks.opened(session, started, now)
     finished = [t.row.id for t in taken if t.step is Step.COMPLETED]
     if finished:
         webhooks.closed(session, finished, now)
+    started = [t.row.id for t in taken if t.step is Step.STARTED]
+    if started:  # where one ends as the next begins, the rig hears of the end first
+        webhooks.opened(session, started, now)
     for each in taken:
         if _is_held(each):
             waitlist.released(session, session.get_one(Reservation, each.row.id, populate_existing=True), now)

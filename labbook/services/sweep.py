@@ -39,7 +39,7 @@ from labbook.domain.reservation import (
     next_step,
 )
 from labbook.models import Change, Reservation
-from labbook.services import due, overruns, step_records, transaction, waitlist_queue
+from labbook.services import due, overruns, step_records, transaction, visits, waitlist_queue
 from labbook.services.due import FAILED, Queue
 from labbook.services.opening import lock_equipment_of
 from labbook.services.reservations import CLOCK_COLUMNS, clock_of
@@ -47,7 +47,7 @@ from labbook.services.step_records import Taken
 
 BATCH = 500
 
-QUEUES: tuple[Queue, ...] = (waitlist_queue.QUEUE,)
+QUEUES: tuple[Queue, ...] = (visits.QUEUE, waitlist_queue.QUEUE)
 """What is due besides reservations, in this order."""
 
 Watch = Callable[[Sequence[datetime]], None]

@@ -56,7 +56,7 @@ def test_the_scheduler_opens_a_window_when_it_is_due_and_ends_cleanly(app: Flask
 def test_a_sweep_that_fails_gives_no_sign_of_life(
     app: Flask, app_cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(session: object, *, now: datetime) -> dict[str, int]:
+    def failing(session: object, *, now: datetime, watch: object) -> dict[str, int]:
         raise RuntimeError("broken")
 
     now = datetime.now(UTC)
