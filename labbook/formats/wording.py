@@ -169,6 +169,9 @@ SENTENCES: Mapping[str, str] = {
         " another of the laboratory's staff."
     ),
     # rigs
+    "not_given_up": N_("This has not been given up."),
+    "rig_exists": N_("There is a rig for this equipment already."),
+    "told_something_later": N_("The rig has heard of something later; this would mislead it."),
     "not_a_rigs_address": N_("Write it as http://host/path or https://host/path, without “#” and spaces."),
     "address_with_credentials": N_(
         "Leave user name and password out: the signature proves that it is Labbook who calls."

@@ -151,6 +151,14 @@ WORDS: Mapping[str, str] = {
     "unusable": N_("unusable"),
     "impaired": N_("impaired"),
     "note": N_("a note"),
+    # what rigs are told, and whether they heard
+    "window.opened": N_("window opened"),
+    "window.closed": N_("window closed"),
+    "test": N_("test"),
+    "delivery_waiting": N_("waiting"),
+    "delivery_delivered": N_("delivered"),
+    "delivery_failed": N_("failed"),
+    "delivery_superseded": N_("left out"),
     # units of time
     "d": N_("d"),
     "h": N_("h"),

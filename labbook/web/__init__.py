@@ -24,6 +24,7 @@ from labbook.web import (
     projects,
     relays,
     reservations,
+    rigs,
     sign_in,
     wording,
 )
@@ -46,6 +47,7 @@ PAGES = (
     manage,
     kiosks,
     deputies,
+    rigs,
     account,
     about,
 )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, NotFound, Refused, WrongStatus
 from labbook.models import HistoryEntry, User, WebhookDelivery
-from labbook.services import changes, decisions, permits, reservations, rig_calls, sweep, transaction
+from labbook.services import changes, decisions, permits, reservations, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, find
 from labbook.services.rig_access import access
@@ -22,7 +22,7 @@ from tests.rig import Rig
 from tests.services.test_changes import book_recipe, recipe
 from tests.services.test_reservations import book, codes, wish
 from tests.services.test_sweep import kinds_told, stored
-from tests.services.test_webhooks import hook
+from tests.services.test_webhooks import deliver, hook
 
 SET_UP, START, END = at("2026-03-24 08:00"), at("2026-03-24 10:00"), at("2026-03-24 12:00")
 LAST = at("2026-03-24 13:00")
@@ -135,7 +135,7 @@ def test_the_rig_hears_that_it_is_signed(session: Session, cast: Cast, waiting: 
         hook(session, cast, rig, "source")
         sweep.sweep(session, now=SET_UP)
         sign(session, waiting.id, cast.mia, START)
-        rig_calls.deliver_due(session, now=START)
+        deliver(session, START)
         told = [(each["event"], each["allowed"], each["until"]) for each in rig.events]
     assert told == [("window.opened", False, None), ("window.opened", True, "2026-03-24T12:00:00Z")]
     assert len(session.scalars(select(WebhookDelivery.id)).all()) == 2
