@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
@@ -20,6 +21,10 @@ from tests.cast import Cast, make_cast
 from tests.databases import ENGINES, Databases, settings_for
 from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
 from tests.signing import Client
+
+# A busy machine takes its time over an example, which is no fault of the example.
+settings.register_profile("labbook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("labbook")
 
 
 @pytest.fixture(scope="session")

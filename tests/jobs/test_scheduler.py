@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from labbook.extensions import db
 from labbook.jobs import EXTENSION, tasks, timetable
-from labbook.models import Reservation, SchedulerHeartbeat
+from labbook.models import HistoryEntry, Reservation, SchedulerHeartbeat
 from labbook.services import health, reservations
 from labbook.services.commands import RequestReservation, Wanted
 from tests.cast import Cast
@@ -38,14 +38,21 @@ def book_from(cast: Cast, start: datetime, end: datetime) -> None:
     reservations.request(db.session(), asked, actor=cast.mia, now=datetime.now(UTC))
 
 
-def test_the_scheduler_opens_a_window_when_it_is_due_and_ends_cleanly(app: Flask, app_cast: Cast) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=1.5)
-    book_from(app_cast, soon, soon + timedelta(hours=1))
+def test_the_scheduler_opens_a_window_when_it_is_due_and_ends_cleanly(
+    app: Flask, app_cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = timedelta(hours=1)  # so that only having asked for it makes the sweep look again
+    (sweeping,) = (job for job in timetable.TIMETABLE if job.name == "sweep")
+    monkeypatch.setattr("labbook.jobs.scheduler.TIMETABLE", (replace(sweeping, every=rare),))
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    book_from(app_cast, soon, soon + timedelta(hours=2))
     scheduler = app.extensions[EXTENSION]
     scheduler.start()
     try:
         assert eventually(lambda: statuses() == ["in_use"])
-        assert datetime.now(UTC) - soon < timedelta(seconds=1)
+        opened = db.session.scalars(select(HistoryEntry).where(HistoryEntry.action == "start")).one()
+        assert datetime.fromisoformat(opened.new["due"]) == soon
+        assert opened.at >= soon
         assert eventually(lambda: bool(db.session.scalars(select(SchedulerHeartbeat)).all()))
     finally:
         scheduler.stop()
