@@ -26,6 +26,7 @@ from labbook.web import (
     reservations,
     rigs,
     sign_in,
+    today,
     wording,
 )
 from labbook.web.errors import http_error as http_error
@@ -34,6 +35,7 @@ from labbook.web.page import RowId
 PAGES = (
     sign_in,
     home,
+    today,
     calendar,
     booking,
     reservations,

@@ -70,12 +70,15 @@ def _context() -> dict[str, Any]:
 
 def _links(reader: Viewer) -> tuple[Link, ...]:
     decides = reader.decides
+    technician = reader.role is Role.TECHNICIAN
     found = [
         _link("/", _l("Home"), "home", on_phone=True),
         _link("/calendar", _l("Calendar"), "calendar", on_phone=True),
         _link("/book", _l("Book"), "book", on_phone=True),
-        _link("/equipment", _l("Equipment"), "equipment", on_phone=not decides),
+        _link("/equipment", _l("Equipment"), "equipment", on_phone=not (decides or technician)),
     ]
+    if decides or technician:
+        found.insert(1, _link("/today", _l("Today"), "list", on_phone=technician and not decides))
     if decides:
         waiting = int(g.get(WAITING, 0))
         found.append(_link("/approvals", _l("Approvals"), "approvals", on_phone=True, count=waiting))
@@ -84,9 +87,13 @@ def _links(reader: Viewer) -> tuple[Link, ...]:
 
 
 def _more_links(reader: Viewer) -> tuple[Link, ...]:
-    found = [_link("/today", _l("Today in the lab")), _link("/environments", _l("Test environments"))]
+    found = [_link("/environments", _l("Test environments"))]
+    if not reader.decides and reader.role is not Role.TECHNICIAN:
+        found.insert(0, _link("/today", _l("Today in the lab")))
     if reader.decides:
         found += [_link("/manage", _l("Manage")), _link("/reports", _l("Reports"))]
+    if reader.role is Role.TECHNICIAN:
+        found += [_link("/manage/faults", _l("Faults")), _link("/manage/labels", _l("Labels"))]
     found.append(_link("/account", _l("Account")))
     return tuple(link for link in found if exists(link.path))
 
