@@ -269,7 +269,7 @@ def take_by_code(session: Session, command: StepByCode, *, now: datetime) -> Non
     A code that nobody has, and one of somebody who has nothing here, get the same ``Refused`` after the
     same work.
     """
-    actor = kiosk_codes.whose(session, command.code)
+    actor = kiosk_codes.whose(session, command.code, now=now)
     found = _candidates(session, command, actor or _NOBODY, now)
     if actor is None or not found:
         raise Refused([Problem("kiosk_code_unknown", "code")])

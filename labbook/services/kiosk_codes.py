@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -34,10 +35,11 @@ def has_one(session: Session, *, viewer: Viewer) -> bool:
     return session.scalar(select(User.kiosk_code_hash).where(User.id == viewer.id)) is not None
 
 
-def whose(session: Session, typed: str) -> Viewer | None:
+def whose(session: Session, typed: str, *, now: datetime) -> Viewer | None:
     """Small letters, spaces and hyphens are how people type it."""
     code = "".join(c for c in typed.upper() if c not in " -\u00a0")
-    row = session.execute(_BY_CODE.where(User.kiosk_code_hash == token_hash(code))).one_or_none()
+    query = _BY_CODE.where(User.kiosk_code_hash == token_hash(code))
+    row = session.execute(query, {"now": now}).one_or_none()
     return None if row is None else viewer_from(row)
 
 

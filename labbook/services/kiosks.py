@@ -65,7 +65,7 @@ def create(session: Session, equipment: str, name: str, *, actor: Viewer, now: d
         piece = session.scalar(select(Equipment).where(Equipment.slug == equipment))
         if piece is None:
             problems.append(Problem("unknown_equipment", "equipment", params={"equipment": equipment}))
-        elif not actor.manages(piece.facility_id):
+        elif not actor.manages_by_right(piece.facility_id):  # a deputy's organisation need not be the lab's
             raise Forbidden("manage")
         if problems or piece is None:
             raise Refused(problems)

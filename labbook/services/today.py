@@ -120,7 +120,7 @@ _ORDER = {kind: number for number, kind in enumerate(("end", "set_up", "start", 
 
 def _chosen(facilities: Sequence[Facility], slug: str | None, viewer: Viewer) -> Facility:
     named = [f for f in facilities if f.slug == slug] if slug else list(facilities)
-    staffed = [f for f in named if f.id in viewer.facility_ids]
+    staffed = [f for f in named if f.id in viewer.staff_at]
     found = next(iter(staffed or named), None)
     if found is None:
         raise NotFound("facility")

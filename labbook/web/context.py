@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, request, url_for
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
-from labbook.domain.access import Viewer
+from labbook.domain.access import Role, Viewer
 from labbook.extensions import db
 from labbook.services import example
 from labbook.signed_in import SignedIn

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from labbook.extensions import db
 from labbook.models import KioskDevice, Reservation, User
 from labbook.services import kiosk_codes, sweep
-from tests.cast import Cast, at
+from tests.cast import NOW, Cast, at
 from tests.signing import client_of, form_token
 from tests.web.house import House, booked, step
 from tests.web.people import Page
@@ -358,17 +358,17 @@ def test_a_code_is_shown_once_replaced_and_removed(house: House) -> None:
     db.session.rollback()
     kept = db.session.scalar(select(User.kiosk_code_hash).where(User.id == house.cast.anna.id))
     assert kept == hashlib.sha256(codes[1].encode()).hexdigest()
-    assert kiosk_codes.whose(db.session(), codes[0]) is None
-    found = kiosk_codes.whose(db.session(), codes[1])
+    assert kiosk_codes.whose(db.session(), codes[0], now=NOW) is None
+    found = kiosk_codes.whose(db.session(), codes[1], now=NOW)
     assert found is not None
     assert found.id == house.cast.anna.id
     assert codes[1] not in house.anna.get("/account").html.replace(" ", "")
     house.anna.post("/account/kiosk-code/remove")
     db.session.rollback()
-    assert kiosk_codes.whose(db.session(), codes[1]) is None
+    assert kiosk_codes.whose(db.session(), codes[1], now=NOW) is None
 
 
 def test_somebody_deactivated_has_no_code(house: House) -> None:
     code = code_of(house.cast.dorte)
     assert house.ada.post(f"/manage/users/{house.cast.dorte.id}/deactivate").status == 303
-    assert kiosk_codes.whose(db.session(), code) is None
+    assert kiosk_codes.whose(db.session(), code, now=NOW) is None
