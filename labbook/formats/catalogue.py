@@ -18,6 +18,7 @@ from labbook.domain.hazards import HAZARDS
 from labbook.domain.matching import Candidate, Need, match
 from labbook.domain.opening_hours import HoursError, parse_hours
 from labbook.domain.policy import SlotPolicy
+from labbook.domain.timing import NO_SHOWS, UNSTATED, Timing, timing_from
 from labbook.domain.wall_time import WEEKDAYS
 from labbook.formats.catalogue_entries import (
     Catalogue,
@@ -122,6 +123,7 @@ class _Reading:
             rooms=tuple(table.slugs("rooms")),
             duty_phone=table.text("duty_phone", limit=60) or None,
             example=table.truth("example"),
+            timing=_timing(table),
         )
         table.finish()
         rooms = self.known.facilities.get(slug, KnownFacility()).rooms
@@ -193,6 +195,7 @@ class _Reading:
             calibration_interval=calibration[0],
             calibrated_on=calibration[1],
             slot=_slot(table),
+            timing=_timing(table),
         )
         table.finish()
         stored = self.known.equipment.get(slug)
@@ -416,6 +419,19 @@ def _slot(table: Table) -> SlotPolicy:
         slot.wrong("lead", "lead_over_horizon", lead=policy.lead, horizon=policy.horizon)
     slot.finish()
     return policy
+
+
+def _timing(table: Table) -> Timing:
+    """Only what is stated: the rest is the facility's, or the default. No length at all switches it off."""
+    timing = table.table("timing")
+    if timing is None:
+        return UNSTATED
+    lengths = {name: timing.seconds(name, None) for name in ("nudge", "remind", "warn")}
+    stated = {name: seconds for name, seconds in lengths.items() if seconds is not None}
+    if "no_show" in timing.values:
+        stated["no_show"] = timing.choice("no_show", NO_SHOWS, "auto")  # type: ignore[assignment]
+    timing.finish()
+    return timing_from(stated)
 
 
 def _length(slot: Table, key: str, default: timedelta) -> timedelta:

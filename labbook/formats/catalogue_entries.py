@@ -9,6 +9,7 @@ from typing import Any
 
 from labbook.domain.capability import StoredRange
 from labbook.domain.policy import SlotPolicy
+from labbook.domain.timing import UNSTATED, Timing
 
 Name = Mapping[str, str]
 
@@ -26,6 +27,7 @@ class FacilityEntry:
     rooms: tuple[str, ...]
     duty_phone: str | None
     example: bool
+    timing: Timing = UNSTATED
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class EquipmentEntry:
     calibration_interval: str | None
     calibrated_on: date | None
     slot: SlotPolicy
+    timing: Timing = UNSTATED
 
 
 @dataclass(frozen=True)

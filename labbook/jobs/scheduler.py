@@ -11,6 +11,8 @@ import logging
 import os
 import secrets
 import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +27,7 @@ from sqlalchemy.orm import Session
 from labbook.config import Settings
 from labbook.domain.errors import StorageTrouble
 from labbook.extensions import db
+from labbook.jobs.steadiness import QUIET, Steadiness
 from labbook.jobs.tasks import Work
 from labbook.jobs.timetable import TIMETABLE, Job
 from labbook.services import heartbeats
@@ -32,6 +35,7 @@ from labbook.services.heartbeats import Tally
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY = 0.5  # seconds
 _BREATH = timedelta(milliseconds=5)
 
 
@@ -52,6 +56,10 @@ class Scheduler:
         self.name = ""
         self.started_at = datetime.min.replace(tzinfo=UTC)
         self._tally = Tally()
+        self._steadiness = Steadiness(self.started_at, 0.0)
+        self._looking = threading.Lock()
+        self._ended = threading.Event()
+        self._watch = threading.Thread()
 
     def start(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -74,7 +82,11 @@ class Scheduler:
             )
         scheduler.add_listener(self._wake, EVENT_JOB_EXECUTED)
         self._running = scheduler
+        self._steadiness = Steadiness(self.started_at, time.monotonic())
         scheduler.start()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._watch_clock, args=[self._ended], daemon=True)
+        self._watch.start()
 
     def stop(self) -> None:
         """Wait for what runs, and take back the sign of life.
@@ -84,6 +96,8 @@ class Scheduler:
         scheduler, self._running = self._running, None
         if scheduler is None:
             return
+        self._ended.set()
+        self._watch.join()
         scheduler.shutdown(wait=False)
         self._threads.shutdown(wait=True)
         try:
@@ -92,12 +106,34 @@ class Scheduler:
         except (StorageTrouble, OperationalError):
             log.warning("the scheduler ended without saying so: the database takes no writes")
 
+    def _watch_clock(self, ended: threading.Event) -> None:
+        """APScheduler plans by the wall clock: set back by an hour, it would not run anything for an hour."""
+        while not ended.wait(_LOOK_EVERY):
+            self._look(datetime.now(UTC))
+
+    def _look(self, wall: datetime) -> bool:
+        """Whether the wall clock can be trusted; when it was just set, every job looks at it anew."""
+        with self._looking:
+            counted = time.monotonic()
+            jump, steady = self._steadiness.look(wall, counted), self._steadiness.is_steady(counted)
+        scheduler = self._running
+        if jump is not None and scheduler is not None:
+            log.warning(
+                "the clock was set by %s; enforcement waits until it has kept pace for %s", jump, QUIET
+            )
+            for job in scheduler.get_jobs():
+                scheduler.modify_job(job.id, next_run_time=wall)
+        return steady
+
     def _run(self, job: Job) -> datetime | None:
         """One run of one job; whatever fails is logged and tried again at the next."""
+        now = datetime.now(UTC)
+        if not self._look(now) and job.waits_for_the_clock:
+            return None
         settings: Settings = self._app.config["SETTINGS"]
         try:
             with self._app.app_context(), Session(db.engine) as session:
-                work = Work(session, settings, self.name, self.started_at, datetime.now(UTC), self._tally)
+                work = Work(session, settings, self.name, self.started_at, now, self._tally)
                 return job.task(work)
         except (StorageTrouble, OperationalError) as error:
             log.warning("%s: the database is not available: %s", job.name, type(error).__name__)

@@ -12,15 +12,19 @@ from labbook.jobs.tasks import Work
 
 @dataclass(frozen=True)
 class Job:
-    """``task`` may answer when it wants to run next, if that is sooner than ``every``."""
+    """``task`` may answer when it wants to run next, if that is sooner than ``every``.
+
+    ``waits_for_the_clock``: what it does cannot be taken back, so it waits while the clock may be wrong.
+    """
 
     name: str
     every: timedelta
     task: Callable[[Work], datetime | None]
+    waits_for_the_clock: bool = False
 
 
 TIMETABLE = (
-    Job("sweep", timedelta(seconds=1), tasks.sweep_due),
+    Job("sweep", timedelta(seconds=1), tasks.sweep_due, waits_for_the_clock=True),
     Job("outbox", timedelta(seconds=5), tasks.send_mail),
     Job("rigs", timedelta(seconds=1), tasks.tell_rigs),
     Job("invitations", timedelta(seconds=5), tasks.invite),

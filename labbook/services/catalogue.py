@@ -113,6 +113,7 @@ class _Upsert:
             "staffed": dict(entry.staffed),
             "duty_phone": entry.duty_phone,
             "example": entry.example,
+            "timing": entry.timing.stored(),
         }
         row = self.stored.facilities.get(entry.slug)
         if row is None:
@@ -294,6 +295,7 @@ def _equipment_values(entry: EquipmentEntry) -> dict[str, Any]:
         "documents": list(entry.documents),
         "capabilities": dict(entry.capabilities),
         "hazards": list(entry.hazards),
+        "timing": entry.timing.stored(),
         **slot,
     }
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from labbook.domain.capability import parse_need
 from labbook.domain.policy import SlotPolicy
+from labbook.domain.timing import Timing
 from labbook.formats.catalogue import parse
 from labbook.formats.catalogue_entries import (
     CatalogueRefused,
@@ -389,3 +390,18 @@ def test_any_value_for_any_key_is_taken_or_refused_at_a_line(data: st.DataObject
         parse(text)
     except CatalogueRefused as refused:
         assert [sentence(f.code, f.params) for f in refused.faults]  # noqa: PT017 - both outcomes are right
+
+
+def test_timing_keeps_only_what_is_stated_and_tells_what_it_does_not_know() -> None:
+    stated = FULL.replace(
+        "[equipment.slot]",
+        '[equipment.timing]\nremind = "PT0M"\nwarn = "PT1H"\nno_show = "flag"\n\n[equipment.slot]',
+        1,
+    )
+    piece = parse(stated).equipment[0]
+    assert piece.timing == Timing(remind=timedelta(0), warn=timedelta(hours=1), no_show="flag")
+    assert parse(FULL).equipment[0].timing == Timing()
+    with pytest.raises(CatalogueRefused) as refused:
+        parse(stated.replace('"flag"', '"forgive"').replace('warn = "PT1H"', 'warn = "an hour"'))
+    told = {(fault.path.rpartition("timing.")[2], fault.code) for fault in refused.value.faults}
+    assert told == {("warn", "not_a_duration"), ("no_show", "not_one_of")}

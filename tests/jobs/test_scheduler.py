@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -125,3 +126,25 @@ def test_a_job_that_ends_while_the_scheduler_stops_does_not_hold_it_up(
     stopping.join(10)
     assert not stopping.is_alive()
     assert ended.is_set()
+
+
+def test_while_the_clock_may_be_wrong_nobody_loses_their_slot_and_the_scheduler_stays_awake(
+    app: Flask, app_cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set back by an hour, APScheduler's next run would lie an hour ahead; set forward, all would be due."""
+    book_from(app_cast, datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) + timedelta(hours=2))
+    scheduler = app.extensions[EXTENSION]
+    scheduler.start()
+    try:
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=1, minutes=30)):
+            assert eventually(lambda: not scheduler._steadiness.is_steady(time.monotonic()))
+            time.sleep(1.5)  # the time of a sweep that would have been
+            assert statuses() == ["approved"]
+        monkeypatch.setattr(scheduler._steadiness, "is_steady", lambda counted: True)
+        with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+            before = scheduler._running.get_job("sweep").next_run_time
+            assert eventually(lambda: scheduler._running.get_job("sweep").next_run_time < before)
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=1, minutes=30)):
+            assert eventually(lambda: statuses() == ["in_use"]), "what is right after all is caught up with"
+    finally:
+        scheduler.stop()
