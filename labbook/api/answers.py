@@ -57,6 +57,7 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "checked_in_at": view.checked_in_at,
         "checked_out_at": view.checked_out_at,
         "overrun_since": view.overrun_since,
+        "displaced_since": view.displaced_since,
         "cancel_cause": view.cancel_cause,
         "decide_by": view.decide_by,
         "overridden": view.overridden,

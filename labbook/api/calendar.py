@@ -95,10 +95,11 @@ def _items(found: Calendar) -> list[dict[str, object]]:
             "title": title,
             "start": start,
             "end": end,
-            "occupied": {"start": occupied_start, "end": occupied_end},
+            "occupied": {"start": taken_from, "end": taken_until},
             "equipment": equipment,
+            "standing": standing,
         }
-        for id_, status, kind, title, start, end, occupied_start, occupied_end, equipment in found.full
+        for id_, status, kind, title, start, end, taken_from, taken_until, equipment, standing in found.full
     ]
     items += [
         {

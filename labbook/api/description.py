@@ -154,6 +154,7 @@ _RESERVATION = _object(
     checked_in_at=_or_null(INSTANT),
     checked_out_at=_or_null(INSTANT),
     overrun_since=_or_null(INSTANT),
+    displaced_since=_or_null(INSTANT),
     cancel_cause=_or_null({"type": "string", "enum": ["user", "lab", "fault"]}),
     decide_by=_or_null(INSTANT),
     overridden=_list({"type": "string"}),
@@ -373,6 +374,7 @@ _FULL_ENTRY = _object(
     occupied=_ref("Span"),
     equipment=_list(SLUG),
     title=_string(),
+    standing=_or_null({"type": "string", "enum": ["overrun", "displaced"]}),
 )
 
 _BUSY_ENTRY = _object(

@@ -17,7 +17,9 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Select,
+    and_,
     bindparam,
+    case,
     func,
     not_,
     or_,
@@ -43,7 +45,10 @@ _USED = (Status.COMPLETED, Status.ABORTED)
 
 
 class FullEntry(NamedTuple):
-    """One reservation. ``start``/``end`` the time of use, ``occupied`` with set-up and tear-down."""
+    """One reservation. ``start``/``end`` the time of use, ``occupied`` with set-up and tear-down.
+
+    ``standing``: ``overrun`` or ``displaced`` where it does not go as planned, else None.
+    """
 
     id: str
     status: str
@@ -54,6 +59,7 @@ class FullEntry(NamedTuple):
     occupied_start: datetime
     occupied_end: datetime
     equipment: list[str]
+    standing: str | None
 
 
 class BusyEntry(NamedTuple):
@@ -152,6 +158,12 @@ def _bound(blocking: bool) -> ScalarSelect[Any]:
 _TIMES = ("starts_at", "ends_at", "occupied_from", "occupied_until")
 
 
+_STANDING = case(
+    (and_(_reservation.c.overrun_since.is_not(None), _reservation.c.status == "in_use"), "overrun"),
+    (and_(_reservation.c.displaced_since.is_not(None), _reservation.c.status == "approved"), "displaced"),
+)
+
+
 def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
     """The rows of ``one`` piece, or of several.
 
@@ -173,6 +185,7 @@ def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
             _reservation.c.kind,
             _reservation.c.title,
             *(type_coerce(_reservation.c[name], StoredInstant()) for name in _TIMES),
+            _STANDING,
         )
         .select_from(_place)
         .join(_allocation, rows.place_id == _place.c.id)
@@ -269,7 +282,7 @@ def _assembled(rows: Sequence[Row[*tuple[Any, ...]]], pieces: Mapping[int, _Item
 def _add(full: dict[int, FullEntry], row: Row[*tuple[Any, ...]], slug: str) -> None:
     entry = full.get(row[2])
     if entry is None:
-        full[row[2]] = FullEntry._make((*row[8:12], *map(read_stored, row[12:]), [slug]))
+        full[row[2]] = FullEntry._make((*row[8:12], *map(read_stored, row[12:16]), [slug], row[16]))
     elif slug not in entry.equipment:
         entry.equipment.append(slug)
         entry.equipment.sort()

@@ -174,7 +174,9 @@ def _listed(
 
 
 def _full(entry: FullEntry) -> Listed:
-    return Listed(look_of(entry.status, kind=entry.kind), entry.start, entry.end, entry)
+    return Listed(
+        look_of(entry.status, kind=entry.kind, standing=entry.standing), entry.start, entry.end, entry
+    )
 
 
 def _busy(entry: BusyEntry) -> Listed:
@@ -213,7 +215,9 @@ def _given(found: Timeline, period: Period) -> Mapping[str, Any]:
 
 def _words() -> Mapping[str, str]:
     locale = locale_code()
-    states = ("requested", "approved", "in_use", "completed", "aborted", "busy", "block", "overrun")
+    states = (
+        "requested", "approved", "in_use", "completed", "aborted", "busy", "block", "overrun", "displaced"
+    )  # fmt: skip
     return {state: word(state, locale) for state in states} | {
         "busyTitle": _("Busy"),
         "beeps": _("Something beeps here"),

@@ -77,7 +77,7 @@ class Strip:
 def block_of(view: ReservationView, *, this: bool = False) -> Block:
     """A reservation that is seen in full."""
     return Block(
-        status=look_of(view.status, kind=view.kind, overrun=view.overrun_since is not None),
+        status=look_of(view.status, kind=view.kind, standing=_standing(view)),
         label=view.title,
         start=view.occupied_start,
         end=view.occupied_end,
@@ -92,7 +92,7 @@ def block_of_entry(entry: FullEntry | BusyEntry, locale: str = "en") -> Block:
     if isinstance(entry, BusyEntry):
         return Block("busy", word("busy", locale), entry.start, entry.end)
     return Block(
-        status=look_of(entry.status, kind=entry.kind),
+        status=look_of(entry.status, kind=entry.kind, standing=entry.standing),
         label=entry.title,
         start=entry.occupied_start,
         end=entry.occupied_end,
@@ -124,11 +124,15 @@ def block_of_change(view: ReservationView, change: ChangeView) -> Block:
     return Block("requested", label, change.start - before, change.end + after, use, this=True)
 
 
-def look_of(status: str, *, kind: str = "booking", overrun: bool = False) -> str:
-    """Which of the look's states it is drawn as."""
-    if overrun:
+def look_of(status: str, *, kind: str = "booking", standing: str | None = None) -> str:
+    """Which of the look's states it is drawn as; ``standing`` where it does not go as planned."""
+    return standing or ("block" if kind == "block" else status)
+
+
+def _standing(view: ReservationView) -> str | None:
+    if view.overrun_since is not None and view.status == "in_use":
         return "overrun"
-    return "block" if kind == "block" else status
+    return "displaced" if view.displaced_since is not None and view.status == "approved" else None
 
 
 def lay_out(

@@ -45,7 +45,7 @@ function eventOf(item) {
   const full = item.visibility === "full";
   const occupied = full ? item.occupied : item;
   const start = new Date(occupied.start), end = new Date(occupied.end);
-  const look = !full ? "busy" : item.kind === "block" ? "block" : item.status;
+  const look = !full ? "busy" : item.standing ?? (item.kind === "block" ? "block" : item.status);
   return {
     id: item.id,
     resourceIds: item.equipment,
