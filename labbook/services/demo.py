@@ -23,7 +23,9 @@ from labbook.models import IdempotencyKey, Organisation, Project, User
 from labbook.services import (
     catalogue,
     decisions,
+    long_tests,
     organisations,
+    permits,
     projects,
     qualifications,
     reservations,
@@ -31,7 +33,7 @@ from labbook.services import (
     users,
     viewers,
 )
-from labbook.services.commands import Decide, RequestReservation, Wanted
+from labbook.services.commands import Decide, OnTest, OnVisit, PlanVisit, RequestReservation, Wanted
 from labbook.services.organisations import KeepOrganisation
 from labbook.services.projects import KeepProject
 from labbook.services.users import CreateUser
@@ -101,7 +103,7 @@ class Planned:
     """``day`` counts from Monday of this week, ``at`` is the hour on the lab's clock, ``hours`` elapsed.
 
     ``fate``: what became of a request where a manager decides: ``approve``, ``decline``, ``cancel``, or
-    nothing yet. Who has to check in does so unless ``missed``.
+    nothing yet. Who has to check in does so unless ``missed``. ``expected``: after how many hours the end is.
     """
 
     who: str
@@ -115,6 +117,7 @@ class Planned:
     places: int = 1
     missed: bool = False
     environment: bool = False
+    expected: float = 0
 
 
 _ANNA, _BO, _CARLA, _DORTE = (account.email for account in ACCOUNTS[4:])
@@ -128,7 +131,7 @@ WEEK: Sequence[Planned] = (
     Planned(_DORTE, "dc-source-2", -3, 9, 4, "Bias source trial", _SIC, missed=True),
     Planned(_ANNA, "chamber-1", -2, 9, 150, "Thermal cycling, 500 cycles", _TRACTION, places=3),
     Planned(_DORTE, "power-cycling-1", -6, 9, 700, "Power cycling, ΔTj 80 K", _SIC, places=6),
-    Planned(_DORTE, "bias-rack-1", -8, 9, 1000, "H3TRB, batch 7", _SIC, places=10),
+    Planned(_DORTE, "damp-heat-bias", -8, 9, 1168, "H3TRB, batch 7", _SIC, environment=True, expected=1000),
     Planned(_ANNA, "oscilloscope-1", 0, 8, 3, "Gate driver, second spin", _TRACTION),
     Planned(_BO, "oscilloscope-2", 0, 13, 2, "Start-up transient", _TRACTION),
     Planned(_CARLA, "grid-simulator-1", 0, 9, 6, "Voltage dips", _CHARGER),
@@ -151,7 +154,18 @@ WEEK: Sequence[Planned] = (
     Planned(_ANNA, "pv-simulator-1", 4, 8, 6, "MPPT, cloudy profile", _TRACTION, fate="decline"),
     Planned(_CARLA, "salt-spray-1", 2, 9, 96, "Connector, 96 h", _CHARGER, fate="cancel"),
     Planned(_CARLA, "salt-spray-1", 7, 9, 96, "Connector, 96 h, second lot", _CHARGER, fate=""),
-    Planned(_ANNA, "damp-heat-bias", 9, 9, 1000, "THB 85/85, six modules", _TRACTION, "", environment=True),
+    Planned(
+        _ANNA,
+        "damp-heat-bias",
+        9,
+        9,
+        1168,
+        "THB 85/85, six modules",
+        _TRACTION,
+        "",
+        environment=True,
+        expected=1000,
+    ),
     Planned(_CARLA, "emc-chamber-1", 0, 9, 30, "Radiated emission, charger", _CHARGER),
     Planned(_ANNA, "emc-chamber-1", 3, 9, 6, "Pre-scan, inverter", _TRACTION),
     Planned(_ANNA, "emi-receiver-1", 3, 9, 6, "Pre-scan, inverter", _TRACTION),
@@ -239,6 +253,7 @@ def _play(
         environment=planned.what if planned.environment else None,
         start=start,
         end=start + timedelta(hours=planned.hours),
+        expected_end=start + timedelta(hours=planned.expected) if planned.expected else None,
         title=planned.title,
         project=planned.project or None,
         kind="booking" if planned.project else "block",
@@ -251,7 +266,7 @@ def _play(
         if made.status == Status.REQUESTED and planned.fate:
             _decide(session, planned, made.id, asked + timedelta(hours=5), who)
         if made.check_in == "required" and planned.fate == "approve" and not planned.missed:
-            _use(session, made.id, actor, start, now)
+            _use(session, made.id, actor, start, now, who)
     except LabbookError:
         session.rollback()
 
@@ -268,9 +283,32 @@ def _decide(session: Session, planned: Planned, made: str, at: datetime, who: Ma
             decisions.cancel(session, Decide(made, cause="user"), actor=who[planned.who], now=at)
 
 
-def _use(session: Session, made: str, actor: Viewer, start: datetime, now: datetime) -> None:
+def _use(
+    session: Session, made: str, actor: Viewer, start: datetime, now: datetime, who: Mapping[str, Viewer]
+) -> None:
     if start > now:
         return
     view = decisions.check_in(session, Decide(made), actor=actor, now=start)
+    if view.permit_required:
+        permits.sign(session, Decide(made), actor=who["manager@lab.example"], now=start)
+    if view.long_test is not None and view.long_test.visits:
+        _run(session, made, who["technician@lab.example"], start, now)
     if view.end <= now:
         decisions.check_out(session, Decide(made), actor=actor, now=view.end)
+
+
+def _run(session: Session, made: str, technician: Viewer, start: datetime, now: datetime) -> None:
+    """The water failed for a night, and what was to be read out until now has been."""
+    stopped = start + timedelta(hours=63)
+    resumed = stopped + timedelta(hours=8)
+    if resumed < now:
+        alarm = OnTest(made, reason="Low flow of cooling water; the chamber switched itself off.")
+        long_tests.pause(session, alarm, actor=technician, now=stopped)
+        long_tests.resume(session, OnTest(made), actor=technician, now=resumed)
+    wish = PlanVisit(made, after=timedelta(hours=336), note="Only modules 3 and 4")
+    view = long_tests.plan(session, wish, actor=technician, now=min(resumed, now))
+    assert view.long_test is not None
+    for visit in view.long_test.visits:
+        if visit.end <= now:
+            found = OnVisit(made, visit.id, note="Leakage of all ten below 1 µA.")
+            long_tests.done(session, found, actor=technician, now=visit.end)

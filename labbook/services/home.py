@@ -25,7 +25,7 @@ from labbook.models import (
     QualificationKind,
     Reservation,
 )
-from labbook.services import facts, queue
+from labbook.services import facts, queue, visit_views
 from labbook.services.occupancy import occupied_places
 from labbook.services.queue import Brief
 from labbook.services.reservation_views import ReservationView, in_scope, loading, summary_of
@@ -73,8 +73,9 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
     own, troubled = own[:LIMIT], troubled[:LIMIT]
     rows = sorted({row.id: row for row in (*own, *troubled)}.values(), key=lambda r: (r.starts_at, r.id))
     last = _last_authors(session, rows)
-    views = {row.id: summary_of(row, viewer=viewer) for row in rows}
     begun = [row for row in own if _is_now(row, now)]
+    tests = visit_views.of_each(session, begun)
+    views = {row.id: summary_of(row, viewer=viewer, long_test=tests.get(row.id)) for row in rows}
     return Home(
         now=[views[row.id] for row in begun],
         next=[views[row.id] for row in own if row not in begun and row.ends_at > now],

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 
 from labbook.domain.access import Viewer, parties
 from labbook.domain.errors import NotFound, Problem, Refused
-from labbook.domain.reservation import TRANSITIONS, Party, Status
+from labbook.domain.reservation import BLOCKING, TRANSITIONS, Party, Status
 from labbook.domain.visibility import Scope, Subject, scope_of, sees_customer, sees_in_full
 from labbook.models import (
     Change,
@@ -418,10 +418,12 @@ def is_its_own(reservation: Reservation, viewer: Viewer) -> bool:
 
 def _clock_steps(reservation: Reservation, viewer: Viewer, test: LongTestView | None) -> frozenset[str]:
     """What may be done to the clock of a test, and to what is planned while it runs."""
-    if test is None or test.over or reservation.hold or not parties(viewer, subject_of(reservation)):
+    if reservation.status not in BLOCKING or reservation.hold or not parties(viewer, subject_of(reservation)):
         return frozenset()
-    running = "resume" if test.paused_since else "pause"
-    return frozenset({"visit", "expect"} | ({running} if reservation.status == Status.IN_USE else set()))
+    steps = {"visit", "expect"}
+    if test is not None and reservation.status == Status.IN_USE:
+        steps.add("resume" if test.paused_since else "pause")
+    return frozenset(steps)
 
 
 def _steps_of_change(pending: Change, mine: frozenset[Party]) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from labbook.formats import moments
 from labbook.services.reservation_views import HistoryView, ReservationView
-from labbook.web.formatting import in_words, locale_code
+from labbook.web.formatting import duration, in_words, locale_code, running
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,32 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         yield from _transfer(view, entry)
     if entry.old.get("permit") and entry.new.get("permit") is None:
         yield _("the permit has to be signed again")
+    if entry.action.startswith("visit_"):
+        yield _visit(entry, zone, locale)
+    if entry.action == "laid_anew":
+        yield from _laid_anew(entry, zone, locale)
+    if entry.action == "resume":
+        yield _("it stood still for %(time)s", time=duration(timedelta(seconds=entry.new.get("stood", 0))))
+    if entry.action in ("pause", "resume") and "at" in entry.new:
+        yield _("at %(time)s", time=_moment(entry.new["at"], zone, locale))
     if cause := entry.new.get("cause"):
         yield _("cause: %(cause)s", cause=in_words(cause))
     if overridden := entry.new.get("overridden"):
         yield _("set aside: %(rules)s", rules=", ".join(in_words(code) for code in overridden))
+
+
+def _visit(entry: HistoryView, zone: ZoneInfo, locale: str) -> str:
+    """``"read-out after 168 h, Tue 31 Mar, 11:00"``, and when it was before it was moved."""
+    after = entry.new.get("after")
+    what = _("visit") if after is None else _("read-out after %(hours)s", hours=running(after))
+    new, old = (_moment(side.get("at"), zone, locale) for side in (entry.new, entry.old))
+    return f"{what}, {old} → {new}" if old else f"{what}, {new}"
+
+
+def _laid_anew(entry: HistoryView, zone: ZoneInfo, locale: str) -> Iterator[str]:
+    old, new = entry.old.get("visits", {}), entry.new.get("visits", {})
+    for visit in sorted(new, key=lambda visit: str(new[visit])):
+        yield f"{_moment(old.get(visit), zone, locale)} → {_moment(new[visit], zone, locale)}"
 
 
 def _edited(entry: HistoryView) -> list[str]:

@@ -20,7 +20,7 @@ from labbook.formats import moments
 from labbook.services import changes, choices, decisions, free_time, permits, queue, reservation_views
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, Search
-from labbook.web import asking, fields, history, keeping, strips
+from labbook.web import asking, fields, history, keeping, running, strips
 from labbook.web.fields import Fields
 from labbook.web.formatting import locale_code
 from labbook.web.page import database, now, page_blueprint, viewer
@@ -124,6 +124,8 @@ def show(public_id: str) -> str:
         now=now(),
         zone=view.zone,
         names={piece.slug: piece.name for piece in view.equipment},
+        clock=running.shown(view, kept, now()),
+        visit_state=running.state,
         kept=kept,
         step=_step_of(kept),
         seen=moments.exact(now()),
@@ -210,7 +212,7 @@ def act(public_id: str, step: str) -> Response:
     read = Fields(request.form)
     command = Decide(
         reservation=public_id,
-        revision=_revision(read),
+        revision=revision_of(read),
         reason=read.text("reason"),
         cause=read.chosen("cause"),
         until=_until(read, public_id) if step == "extend" else None,
@@ -219,37 +221,37 @@ def act(public_id: str, step: str) -> Response:
         override=tuple(request.form.getlist("override")),
     )
     made = run(database(), command, actor=viewer(), now=now())
-    return _done(made, str(said))
+    return done(made, str(said))
 
 
 @blueprint.post("/reservations/<public_id>/change")
 def change(public_id: str) -> Response:
     """Move, resize, re-equip, retitle; what was not touched is not a change."""
-    before = _found(public_id, "edit", "requested", "approved", "in_use")
+    before = theirs(public_id, "edit", "requested", "approved", "in_use")
     read = Fields(request.form)
     wish = _wish(read, before)
-    made = changes.change(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
+    made = changes.change(database(), public_id, wish, revision=revision_of(read), actor=viewer(), now=now())
     waits = made.pending_change is not None and wish.is_material
-    return _done(made, _("Asked for; a manager has to agree first.") if waits else _("Changed."))
+    return done(made, _("Asked for; a manager has to agree first.") if waits else _("Changed."))
 
 
 @blueprint.post("/reservations/<public_id>/propose")
 def propose(public_id: str) -> Response:
-    before = _found(public_id, "propose", "requested", "approved")
+    before = theirs(public_id, "propose", "requested", "approved")
     read = Fields(request.form)
     wish = _wish(read, before)
-    made = changes.propose(database(), public_id, wish, revision=_revision(read), actor=viewer(), now=now())
-    return _done(made, _("Proposed. It is held until the holder answers."))
+    made = changes.propose(database(), public_id, wish, revision=revision_of(read), actor=viewer(), now=now())
+    return done(made, _("Proposed. It is held until the holder answers."))
 
 
 @blueprint.post("/reservations/<public_id>/withdraw")
 def withdraw(public_id: str) -> Response:
     read = Fields(request.form)
-    made = changes.withdraw(database(), public_id, revision=_revision(read), actor=viewer(), now=now())
-    return _done(made, _("Withdrawn."))
+    made = changes.withdraw(database(), public_id, revision=revision_of(read), actor=viewer(), now=now())
+    return done(made, _("Withdrawn."))
 
 
-def _found(public_id: str, step: str, *statuses: str) -> ReservationView:
+def theirs(public_id: str, step: str, *statuses: str) -> ReservationView:
     """Before a form is read: whether it is theirs to send. What the status forbids, the service says."""
     view = reservation_views.find(database(), public_id, viewer=viewer())
     if view.status in statuses and step not in view.allowed:
@@ -257,7 +259,7 @@ def _found(public_id: str, step: str, *statuses: str) -> ReservationView:
     return view
 
 
-def _done(made: ReservationView, said: str) -> Response:
+def done(made: ReservationView, said: str) -> Response:
     flash(said, "success")
     for text in sentences(made.problems, made.zone, {p.slug: p.name for p in made.equipment}):
         flash(text, "warning")
@@ -266,14 +268,14 @@ def _done(made: ReservationView, said: str) -> Response:
     return redirect(target, 303)
 
 
-def _revision(read: Fields) -> int | None:
+def revision_of(read: Fields) -> int | None:
     text = read.line("revision")
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _until(read: Fields, public_id: str) -> datetime | None:
     """So many minutes more, or until a wall time."""
-    view = _found(public_id, "extend", "in_use")
+    view = theirs(public_id, "extend", "in_use")
     minutes = read.line("minutes")
     if minutes.isdecimal() and 0 < int(minutes[:6]) <= 60 * 24 * 90:
         return view.end + timedelta(minutes=int(minutes[:6]))

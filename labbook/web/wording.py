@@ -18,6 +18,8 @@ from labbook.web.formatting import locale_code
 
 LABELS = {
     "activity": _l("Activity"),
+    "after": _l("Hours of running"),
+    "at": _l("When"),
     "cause": _l("Cause"),
     "duration": _l("Duration"),
     "deputy": _l("Deputy"),
@@ -27,6 +29,8 @@ LABELS = {
     "expected_end": _l("Expected end"),
     "holder": _l("Holder"),
     "matter": _l("What you notice"),
+    "length": _l("Length"),
+    "note": _l("Note"),
     "notes": _l("Notes"),
     "participants": _l("Participants"),
     "project": _l("Project"),

@@ -69,3 +69,9 @@ def starts(view: ReservationView) -> list[str]:
 def due(session: Session) -> list[Any]:
     session.rollback()
     return list(session.scalars(select(Visit.due_at).order_by(Visit.planned_at)))
+
+
+def ids(session: Session) -> list[str]:
+    """The visits by their time."""
+    session.rollback()
+    return list(session.scalars(select(Visit.public_id).order_by(Visit.planned_at)))

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from labbook.web import reservations
+from labbook.web import long_tests, reservations
 from tests.cast import NOW, Cast, at
 from tests.web.house import House, booked, step
 
@@ -341,6 +341,13 @@ MAY_TRY = {
     "propose": "mia max ada",
     "withdraw": "anna mia max ada",
     "permit": "mia max ada",
+    "visits": "anna mia max tom ada",
+    "visits/x/done": "anna mia max tom ada",
+    "visits/x/drop": "anna mia max tom ada",
+    "visits/x/move": "anna mia max tom ada",
+    "pause": "anna mia max tom ada",
+    "resume": "anna mia max tom ada",
+    "expect": "anna mia max tom ada",
 }
 """Who may try each step of anna's request in the joint project; to a holder, accepting is their own."""
 
@@ -351,15 +358,16 @@ def test_a_step_is_for_whom_the_table_says(house: House, app: Flask, name: str) 
     desk = getattr(house, name)
     refused = 404 if name == "carla" else 403
     routes = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/reservations/<public_id>/")]
-    steps = {*reservations.STEPS, "change", "propose", "withdraw"}
-    assert len(routes) == 4
+    steps = {*reservations.STEPS, "change", "propose", "withdraw", "visits"}
+    steps |= {*long_tests.TEST_STEPS, *(f"visits/x/{each}" for each in long_tests.VISIT_STEPS)}
+    assert len(routes) == 5 + len(long_tests.TEST_STEPS) + len(long_tests.VISIT_STEPS)
     assert steps == set(MAY_TRY)
     for one in sorted(steps):
         # Without what the step needs: whoever may try it is told what is missing, and nothing happens.
         form = {"title": " ", "start_date": "x"} if one == "change" else {"reason": "\x07", "cause": "none"}
         status = desk.post(f"{path}/{one}", **form).status
         if name in MAY_TRY[one].split():
-            assert status in (409, 422), one
+            assert status in (404 if "visits/x" in one else 409, 409, 422), one
         elif name == "anna" and one in ("approve", "accept", "decline", "refuse"):
             assert status == 403, one
         else:

@@ -149,6 +149,7 @@ def test_every_form_needs_its_token(app: Flask, app_cast: Cast) -> None:
     values = {"slug": "joint", "user_id": app_cast.bo.id, "kind": "hv", "token": "x", "purpose": "reset"}
     values |= {"closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "0" * 12, "minutes": 30}
     values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1}
+    values |= {"visit": "0" * 12}
     sent = {}
     for rule in app.url_map.iter_rules():
         if "POST" not in (rule.methods or ()) or rule.endpoint.startswith("api."):
