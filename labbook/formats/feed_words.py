@@ -21,6 +21,8 @@ class FeedWords:
     holder: str = N_("Holder: {}")
     mine: str = N_("My reservations")
     approvals: str = N_("Waiting for approval")
+    readout: str = N_("Read-out after {}: {}")
+    visit: str = N_("Visit: {}")
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ calendar is its head and its entries joined.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -149,15 +149,16 @@ def unattended(
     occupied_until: datetime,
     setup_summary: str,
     teardown_summary: str,
+    visits: Sequence[CalendarEntry] = (),
 ) -> tuple[CalendarEntry, ...]:
-    """A test that runs by itself makes nobody busy; setting it up and taking it down does.
+    """A test that runs by itself makes nobody busy; setting it up, visiting it and taking it down does.
 
-    Answers the entry, transparent, between its set-up and its tear-down as entries of their own; the
-    entry unchanged where it has neither, since then its use is the work.
+    Answers the entry, transparent, with its visits between its set-up and its tear-down as entries of their
+    own; the entry unchanged where it has none of them, since then its use is the work.
     """
-    if occupied_from == entry.starts_at and occupied_until == entry.ends_at:
+    if occupied_from == entry.starts_at and occupied_until == entry.ends_at and not visits:
         return (entry,)
-    entries = [replace(entry, transparent=True)]
+    entries = [replace(entry, transparent=True), *visits]
     if occupied_from < entry.starts_at:
         entries.insert(0, _phase(entry, "setup", setup_summary, occupied_from, entry.starts_at))
     if occupied_until > entry.ends_at:

@@ -6,7 +6,7 @@ Rows rather than objects are read, in a number of queries that doesn't depend on
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -14,10 +14,11 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, func, not_, or_,
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.reservation import Status
+from labbook.domain.reservation import BLOCKING, Status
 from labbook.domain.visibility import scope_of
 from labbook.formats.feed_words import words
 from labbook.formats.icalendar import CalendarEntry, CalendarHead, EntryStatus, unattended
+from labbook.formats.moments import running
 from labbook.formats.words import localised
 from labbook.models import (
     Allocation,
@@ -28,12 +29,15 @@ from labbook.models import (
     Facility,
     Organisation,
     Participant,
+    Pause,
     Piece,
     Place,
     Project,
+    Remark,
     Reservation,
     Room,
     User,
+    Visit,
 )
 from labbook.services.reservation_views import in_scope
 
@@ -210,7 +214,7 @@ class Reading:
     # --- reservations in full ------------------------------------------------------------------------
 
     def _in_full(self) -> list[CalendarEntry]:
-        pieces = self._pieces()
+        pieces, visits = self._pieces(), self._visits()
         rows = self.session.execute(
             select(
                 Reservation.id,
@@ -239,7 +243,9 @@ class Reading:
         return [
             entry
             for row in rows
-            for entry in self._entries(row, pieces.get(row.id, []), self.facilities[row.facility_id].name)
+            for entry in self._entries(
+                row, pieces.get(row.id, []), visits.get(row.id, []), self.facilities[row.facility_id].name
+            )
         ]
 
     def _in_time(self) -> ColumnElement[bool]:
@@ -298,7 +304,7 @@ class Reading:
         return found
 
     def _entries(
-        self, row: _Row, pieces: Sequence[tuple[_Item, int]], facility: str
+        self, row: _Row, pieces: Sequence[tuple[_Item, int]], visits: Sequence[_Row], facility: str
     ) -> tuple[CalendarEntry, ...]:
         reference_only = self.subscription.reference_only
         title = self.words.reference.format(row.public_id) if reference_only else row.title
@@ -316,14 +322,74 @@ class Reading:
             categories=() if reference_only else (*_distinct(i.category for i in used), row.activity),
             url=f"{self.subscription.base_url}/reservations/{row.public_id}",
         )
+        visited = [each for visit in visits if (each := self._visit(visit, row, entry, title)) is not None]
         if any(item.attended for item in used):
-            return (entry,)
+            return (entry, *visited)
         return unattended(
             entry,
             occupied_from=row.occupied_from,
             occupied_until=row.occupied_until,
             setup_summary=self.words.setup.format(title),
             teardown_summary=self.words.teardown.format(title),
+            visits=visited,
+        )
+
+    def _visits(self) -> dict[int, list[_Row]]:
+        """Reservation id -> what is to be done, or was, while it runs.
+
+        Each change of one counts as a change of its reservation, so that ``mark`` has it too.
+        """
+        if self.subscription.kind == "approvals":
+            return {}
+        standing = select(Pause.id).where(
+            Pause.reservation_id == Visit.reservation_id, Pause.ends_at.is_(None)
+        )
+        rows = self.session.execute(
+            select(
+                Visit.reservation_id, Visit.public_id, Visit.kind, Visit.after, Visit.planned_at,
+                Visit.length, Visit.fixed, Visit.staffed, Visit.done_at, Visit.dropped_at, Visit.revision,
+                Visit.changed_at,                Remark.text.label("note"), standing.exists().label("paused"),
+            )
+            .join(Reservation, Visit.reservation_id == Reservation.id)
+            .outerjoin(Remark, Visit.remark_id == Remark.id)
+            .where(
+                self.shown,
+                Reservation.status.not_in(GONE),
+                or_(Visit.dropped_at.is_(None), Visit.dropped_at > self.today - CANCELLED_SHOWN),
+            )
+            .order_by(Visit.planned_at, Visit.public_id)
+        )  # fmt: skip
+        found: dict[int, list[_Row]] = {}
+        for row in rows:
+            found.setdefault(row.reservation_id, []).append(row)
+        return found
+
+    def _visit(self, visit: _Row, row: _Row, entry: CalendarEntry, title: str) -> CalendarEntry | None:
+        """An appointment of its own; None where there is no room for it, and where its test ended without."""
+        until = visit.planned_at + timedelta(seconds=visit.length)
+        pending = visit.done_at is None and visit.dropped_at is None
+        laid = (visit.staffed or visit.fixed) and row.starts_at <= visit.planned_at and until <= row.ends_at
+        if pending and not (laid and row.status in BLOCKING):
+            return None
+        status = entry.status
+        if visit.dropped_at is not None:
+            status = "CANCELLED"
+        elif pending and visit.paused and visit.kind == "readout":
+            status = "TENTATIVE"  # when it is depends on when the test goes on
+        summary = self.words.visit.format(title)
+        if visit.after is not None:
+            after = running(timedelta(seconds=visit.after), self.locale)
+            summary = self.words.readout.format(after, title)
+        return replace(
+            entry,
+            uid=f"{row.public_id}-{visit.public_id}@labbook",
+            sequence=visit.revision,
+            changed_at=visit.changed_at,
+            starts_at=visit.planned_at,
+            ends_at=until,
+            summary=summary,
+            status=status,
+            description="" if self.subscription.reference_only else visit.note or "",
         )
 
     def _description(self, row: _Row, pieces: Sequence[tuple[_Item, int]]) -> str:

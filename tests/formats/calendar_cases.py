@@ -72,10 +72,32 @@ def alone_overnight() -> list[CalendarEntry]:
     )
 
 
+def visited() -> list[CalendarEntry]:
+    """Read out over the change of the clocks, and once more while it stood still; without set-up."""
+    start = datetime(2026, 3, 24, 9, tzinfo=UTC)
+    test = entry("r4", start, 200, "THB 85/85", status="CONFIRMED", location="climate")
+    return list(
+        unattended(
+            test,
+            occupied_from=start,
+            occupied_until=test.ends_at,
+            setup_summary="",
+            teardown_summary="",
+            visits=[
+                entry("r4-a1", start + timedelta(hours=168), 0.5, "Read-out after 168 h: THB 85/85",
+                      status="CONFIRMED", description="Leakage\nand threshold"),
+                entry("r4-a2", start + timedelta(hours=190), 0.5, "Read-out after 190 h: THB 85/85",
+                      status="TENTATIVE"),
+            ],
+        )
+    )  # fmt: skip
+
+
 CALENDARS = {
     "awkward": awkward,
     "daylight_saving": daylight_saving,
     "full": full,
     "unattended": alone_overnight,
+    "visited": visited,
     "empty": list,
 }

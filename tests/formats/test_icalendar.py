@@ -92,6 +92,11 @@ def test_an_unattended_test_is_transparent_between_its_set_up_and_its_tear_down(
     assert [setup.uid, use.uid, teardown.uid] == ["r3-setup@labbook", "r3@labbook", "r3-teardown@labbook"]
 
 
+def test_a_test_that_is_visited_is_transparent_and_its_visits_are_not() -> None:
+    test, *visits = CALENDARS["visited"]()
+    assert (test.transparent, [visit.transparent for visit in visits]) == (True, [False, False])
+
+
 def test_use_without_set_up_and_tear_down_stays_opaque() -> None:
     use = entry("x", START, 1, "Scope")
     assert unattended(
