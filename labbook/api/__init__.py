@@ -2,7 +2,17 @@
 
 from flask import Blueprint, Flask
 
-from labbook.api import asking, calendar, catalogue, documentation, long_tests, people, problems, reservations
+from labbook.api import (
+    asking,
+    calendar,
+    catalogue,
+    documentation,
+    long_tests,
+    people,
+    problems,
+    reservations,
+    waitlist,
+)
 from labbook.api.problems import http_error as http_error
 
 PREFIX = "/api/v1"
@@ -13,7 +23,7 @@ def register(app: Flask) -> None:
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     asking.guard(blueprint)
     problems.handle(blueprint)
-    for noun in (reservations, long_tests, calendar, catalogue, people):
+    for noun in (reservations, long_tests, calendar, catalogue, people, waitlist):
         noun.register(blueprint)
     app.register_blueprint(blueprint)
     documentation.register(app)

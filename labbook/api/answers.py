@@ -60,6 +60,8 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "displaced_since": view.displaced_since,
         "cancel_cause": view.cancel_cause,
         "decide_by": view.decide_by,
+        "hold": view.hold,
+        "customer": view.customer or None,
         "overridden": view.overridden,
         "permit": {"required": view.permit_required, "signed_at": view.permit_signed_at},
         "allowed": sorted(view.allowed),

@@ -8,6 +8,7 @@ from typing import Any
 
 from labbook.api.reservations import PAGE_LIMIT, STEPS
 from labbook.domain.reservation import Status
+from labbook.domain.waiting import MODES
 from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT
 from labbook.services.calendar import DAYS_LIMIT
 from labbook.services.choices import BookingChoices
@@ -157,6 +158,14 @@ _RESERVATION = _object(
     displaced_since=_or_null(INSTANT),
     cancel_cause=_or_null({"type": "string", "enum": ["user", "lab", "fault"]}),
     decide_by=_or_null(INSTANT),
+    hold=_or_null(
+        {
+            "type": "string",
+            "enum": ["offer", "option"],
+            "description": "A request that nobody decides: offered from the waitlist, or a manager's option.",
+        }
+    ),
+    customer=_or_null(_string("Whom an option is for; told to the facility's staff only.")),
     overridden=_list({"type": "string"}),
     permit={
         "type": "object",
@@ -387,6 +396,60 @@ _BUSY_ENTRY = _object(
     hazards=_list({"type": "string"}),
 )
 
+_WAITS = {
+    "mode": {"type": "string", "enum": list(MODES), "default": "offer"},
+    "equipment": _list(SLUG, minItems=1, maxItems=PIECES_LIMIT),
+    "places": {"type": "integer", "minimum": 1, "default": 1, "maximum": 10_000},
+    "earliest": INSTANT,
+    "latest": INSTANT,
+}
+
+_WAITLIST_ENTRY = _object(
+    ("id", "state", "mode", "equipment", "earliest", "latest", "duration", "title", "allowed"),
+    id=_string("Opaque."),
+    state={
+        "type": "string",
+        "enum": ["waiting", "offered", "taken", "lapsed", "withdrawn", "ended"],
+    },
+    facility=SLUG,
+    **_WAITS,
+    duration=_DURATION,
+    title=_string(),
+    project=_or_null(SLUG),
+    activity=_ACTIVITY,
+    created_at=INSTANT,
+    offered_at=_or_null(INSTANT),
+    closed_at=_or_null(INSTANT),
+    offer=_or_null(
+        {
+            **_object(
+                ("reservation", "start", "end"),
+                reservation=_string("Of this reservation."),
+                start=INSTANT,
+                end=INSTANT,
+                equipment=_list(_ref("Piece")),
+                until=_or_null(INSTANT),
+            ),
+            "description": "What was offered or booked. `until`: when the offer lapses.",
+        }
+    ),
+    allowed=_list(_string("A step that you may take now.")),
+)
+
+_WAITLIST_REQUEST = {
+    **_object(
+        ("equipment", "earliest", "latest", "title"),
+        **_WAITS,
+        duration=_or_null(_string("ISO 8601; all of the time, if left out.")),
+        title=_TITLE,
+        project=_or_null(SLUG),
+        activity=_or_null(_ACTIVITY),
+    ),
+    "additionalProperties": False,
+    "description": "Any one of `equipment`, all of one facility, for `duration` between `earliest` and "
+    "`latest`. When it becomes free it is held for you for a limited time (`offer`), or booked (`book`).",
+}
+
 SCHEMAS: Mapping[str, Json] = {
     "Name": NAME,
     "Span": _SPAN,
@@ -413,6 +476,8 @@ SCHEMAS: Mapping[str, Json] = {
     "Access": _ACCESS,
     "Project": _PROJECT,
     "Me": _ME,
+    "WaitlistEntry": _WAITLIST_ENTRY,
+    "WaitlistRequest": _WAITLIST_REQUEST,
 }
 
 _REFUSALS = {
@@ -547,7 +612,7 @@ def _paths() -> Json:
                 ),
             },
         }
-    return found | _long_test_paths() | _catalogue_paths()
+    return found | _long_test_paths() | _waitlist_paths() | _catalogue_paths()
 
 
 def _long_test_paths() -> Json:
@@ -589,6 +654,40 @@ def _long_test_paths() -> Json:
         f"{one}/resume": step("It goes on, now or since `at`; read-outs are laid anew", "TestStep"),
         f"{one}/expect": step("When the end is expected, `at`; left out: as late as possible", "TestStep"),
     }  # fmt: skip
+
+
+_WAITLIST_STEPS = {
+    "withdraw": "Wait no longer; what is offered is let go with it.",
+    "take": "Take what is offered: booked at once, or requested where a manager has to agree.",
+    "let-go": "Decline what is offered; it goes to the next in line.",
+}
+
+
+def _waitlist_paths() -> Json:
+    listing = {
+        "get": {
+            "summary": "What is offered to you, what you wait for, and the last of what is over",
+            "responses": _answers(200, "All of it.", _items(_ref("WaitlistEntry")), 422),
+        },
+        "post": {
+            "summary": "Wait for what is taken: first come, first served",
+            "requestBody": _body(_ref("WaitlistRequest")),
+            "responses": _answers(201, "You wait.", _ref("WaitlistEntry"), 400, 413, 422, 503),
+        },
+    }
+    steps = {
+        f"/waitlist/{{id}}/{step}": {
+            "parameters": [_ID_IN_PATH],
+            "post": {
+                "summary": summary,
+                "responses": _answers(
+                    200, "As it is now.", _ref("WaitlistEntry"), 400, 403, 404, 409, 413, 422, 503
+                ),
+            },
+        }
+        for step, summary in _WAITLIST_STEPS.items()
+    }
+    return {"/waitlist": listing} | steps
 
 
 def _catalogue_paths() -> Json:

@@ -56,6 +56,7 @@ class Subject:
     project: str | None = None
     cause: str | None = None
     proposed: Proposed | None = None
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,8 @@ def _facts(about: Subject, locale: str, more: Mapping[str, Any]) -> list[tuple[s
     ]
     if visit := _visit_span(more):
         rows.insert(0, (_("Visit"), when(*visit)))
+    if about.held_until:
+        rows.append((_("Held until"), moment(about.held_until, zone, locale)))
     if about.project:
         rows.append((_("Project"), about.project))
     if about.proposed:

@@ -193,7 +193,13 @@ def lapse(session: Session, reservation: Reservation, now: datetime) -> None:
     waiting = pending(reservation)
     if waiting is not None:
         waiting.state, waiting.decided_at = "lapsed", now
-        drop_held(session, reservation)
+        _let_go(session, reservation, waiting, now)
+
+
+def _let_go(session: Session, reservation: Reservation, change: Change, now: datetime) -> None:
+    """What a change held in addition is free again."""
+    drop_held(session, reservation)
+    waitlist.freed(session, [piece["equipment_id"] for piece in change.pieces], now)
 
 
 def lapse_begun(
@@ -582,7 +588,7 @@ def _close(
     waiting = pending(reservation)
     assert waiting is not None
     waiting.state, waiting.decided_at, waiting.decided_by_id = state, now, actor.id
-    drop_held(session, reservation)
+    _let_go(session, reservation, waiting, now)
     changed(reservation, now)
     session.flush()
     journal.record(

@@ -25,10 +25,11 @@ from labbook.models import (
     QualificationKind,
     Reservation,
 )
-from labbook.services import facts, queue, visit_views
+from labbook.services import facts, queue, visit_views, waitlist_views
 from labbook.services.occupancy import occupied_places
 from labbook.services.queue import Brief
 from labbook.services.reservation_views import ReservationView, in_scope, loading, summary_of
+from labbook.services.waitlist_views import EntryView
 
 SHORT = timedelta(minutes=15)
 AHEAD = timedelta(days=1)
@@ -49,7 +50,8 @@ class FreeNow:
 
 @dataclass(frozen=True)
 class Home:
-    """``asked``: where the last word is the other side's. ``late``: what staff must look at.
+    """``asked``: where the last word is the other side's. ``late``: what staff must look at. ``offers``:
+    what the waitlist holds for them; it is not theirs yet.
 
     ``more``: of mine there is more than stands here; ``more_trouble``: of what staff must look at.
     """
@@ -61,6 +63,7 @@ class Home:
     late: Sequence[ReservationView]
     approvals: Brief
     free: Sequence[FreeNow]
+    offers: Sequence[EntryView] = ()
     more: bool = False
     more_trouble: bool = False
 
@@ -78,12 +81,13 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
     views = {row.id: summary_of(row, viewer=viewer, long_test=tests.get(row.id)) for row in rows}
     return Home(
         now=[views[row.id] for row in begun],
-        next=[views[row.id] for row in own if row not in begun and row.ends_at > now],
+        next=[views[row.id] for row in own if row not in begun and row.ends_at > now and row.hold is None],
         proposals=[views[row.id] for row in own if _has_proposal(row)],
         asked=[views[row.id] for row in rows if _is_asked(row, last.get(row.id), viewer)],
         late=[views[row.id] for row in rows if _is_late(row) and viewer.is_staff_of(row.facility_id)],
         approvals=queue.brief(session, viewer=viewer),
         free=free_now(session, viewer=viewer, now=now),
+        offers=waitlist_views.offers(session, viewer=viewer),
         more=more,
         more_trouble=more_trouble,
     )

@@ -265,6 +265,7 @@ def _subject(view: ReservationView, locale: str) -> Subject:
         project=view.project_name,
         cause=view.cancel_cause,
         proposed=_proposed(change, locale) if change else None,
+        held_until=view.decide_by if view.hold else None,
     )
 
 

@@ -91,6 +91,8 @@ def make(
     facility_id = pieces[0][0].facility_id
     if command.kind == "block" and not actor.is_staff_of(facility_id):
         raise Forbidden("block")
+    if command.hold == "option" and not actor.manages(facility_id):
+        raise Forbidden("option")
     named = people.resolve(
         session,
         actor=actor,

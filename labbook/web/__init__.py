@@ -22,12 +22,14 @@ from labbook.web import (
     look,
     manage,
     operations,
+    options,
     projects,
     relays,
     reservations,
     rigs,
     sign_in,
     today,
+    waitlist,
     wording,
 )
 from labbook.web.errors import http_error as http_error
@@ -48,6 +50,8 @@ PAGES = (
     faults,
     labels,
     projects,
+    waitlist,
+    options,
     manage,
     kiosks,
     deputies,

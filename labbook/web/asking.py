@@ -71,6 +71,7 @@ def command(read: Fields, offered: BookingChoices) -> RequestReservation:
     zone = zone_of(read.form, offered)
     use, pieces, environment = period(read, zone), wanted(read), read.chosen("environment")
     expected = read.instant("expected_end", zone, required=False)
+    customer, option_until = read.line("customer"), read.instant("option_until", zone, required=False)
     if use is None or read.problems:
         missing = [] if pieces or environment else [Problem("missing", "equipment")]
         words = written_problems(read.line("title"), read.text("notes"), read.text("reason"))
@@ -93,6 +94,9 @@ def command(read: Fields, offered: BookingChoices) -> RequestReservation:
             kind="block" if read.chosen("kind") == "block" else "booking",
             override=tuple(read.form.getlist("override")),
             reason=read.text("reason"),
+            hold="option" if customer or option_until else None,
+            customer=customer,
+            decide_by=option_until,
         ),
     )
 

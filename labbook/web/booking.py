@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
-from labbook.services import choices, free_time, home, reservations
+from labbook.services import choices, free_time, home, options, reservations
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView
@@ -51,6 +51,8 @@ def form() -> str:
         outlook=outlook.of_refusal(Fields(values), offered, kept.problems, kept.conflicts),
         overridable=_overridable(kept, viewer()),
         staffs=any(each.staffs for each in offered.equipment),
+        manages=viewer().decides,
+        option="option" in request.args,
         once=values.get("once") or secrets.token_hex(8),
         now=now(),
     )
@@ -62,7 +64,8 @@ def book() -> Response:
         return keeping.show_again(200)
     offered = choices.for_booking(database(), viewer=viewer())
     asked = asking.command(Fields(request.form), offered)
-    made = reservations.request(database(), asked, actor=viewer(), now=now())
+    ask = reservations.request if asked.hold is None else options.create
+    made = ask(database(), asked, actor=viewer(), now=now())
     _tell(made)
     return redirect(url_for("reservations.show", public_id=made.id), 303)
 
@@ -120,7 +123,9 @@ def _chosen_end(slug: str, at: datetime) -> datetime:
 
 
 def _tell(made: ReservationView) -> None:
-    if made.status == "requested":
+    if made.hold is not None:
+        flash(_("Held as an option."), "success")
+    elif made.status == "requested":
         flash(_("Requested. A manager will decide; you are told by mail."), "success")
     elif made.status == "completed":
         flash(_("Entered afterwards."), "success")

@@ -69,7 +69,7 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         yield _("other equipment")
     if entry.action == "edit":
         yield ", ".join(_edited(entry))
-    if entry.action == "transfer":
+    if entry.action in ("transfer", "convert"):
         yield from _transfer(view, entry)
     if entry.old.get("permit") and entry.new.get("permit") is None:
         yield _("the permit has to be signed again")
@@ -81,6 +81,10 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         yield _("it stood still for %(time)s", time=duration(timedelta(seconds=entry.new.get("stood", 0))))
     if entry.action in ("pause", "resume") and "at" in entry.new:
         yield _("at %(time)s", time=_moment(entry.new["at"], zone, locale))
+    if hold := entry.new.get("hold"):
+        yield _("held as an offer") if hold == "offer" else _("held as an option")
+    if until := entry.new.get("decide_by"):
+        yield _("until %(time)s", time=_moment(until, zone, locale))
     if cause := entry.new.get("cause"):
         yield _("cause: %(cause)s", cause=in_words(cause))
     if overridden := entry.new.get("overridden"):

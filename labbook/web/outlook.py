@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from labbook.domain.errors import Conflict, LabbookError, Problem, Refused
@@ -26,7 +26,8 @@ _PIECES_DRAWN = 6
 
 @dataclass(frozen=True)
 class Outlook:
-    """``made``: what a dry run gave; ``offers``: times that would work; ``plots``: each piece's strip."""
+    """``made``: what a dry run gave; ``offers``: times that would work; ``plots``: each piece's strip;
+    ``waits``: how to wait for just this."""
 
     zone: str
     use: Interval | None = None
@@ -35,6 +36,7 @@ class Outlook:
     conflicts: Sequence[Conflict] = ()
     offers: Sequence[Interval] = ()
     plots: Sequence[tuple[Mapping[str, str], Strip]] = ()
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 def of_refusal(
@@ -55,7 +57,21 @@ def of_refusal(
         conflicts=conflicts,
         offers=_offers(pieces, environment, use) if helped else (),
         plots=_plots([w.slug for w in pieces], offered, use, zone),
+        waits=_waits(read, pieces, environment, use) if conflicts else {},
     )
+
+
+def _waits(read: Fields, pieces: Sequence[Wanted], environment: str | None, use: Interval) -> dict[str, str]:
+    """The address of the waitlist's form for the same wish, of which it can be one piece."""
+    if len(pieces) != 1 or environment is not None:
+        return {}
+    found = {
+        "equipment": pieces[0].slug,
+        "places": str(pieces[0].places),
+        "earliest": use.start.isoformat(),
+        "latest": use.end.isoformat(),
+    }
+    return found | {name: read.line(name) for name in ("title", "project") if read.line(name)}
 
 
 def rehearsed(read: Fields, offered: BookingChoices) -> Outlook:
@@ -65,7 +81,7 @@ def rehearsed(read: Fields, offered: BookingChoices) -> Outlook:
         asked = asking.command(read, offered)
     except Refused as refusal:
         return replace(of_refusal(read, offered, (), ()), problems=_typed(refusal.problems))
-    asked = replace(asked, dry_run=True, idempotency_key=None, title=asked.title or "…")
+    asked = replace(asked, dry_run=True, idempotency_key=None, hold=None, title=asked.title or "…")
     try:
         made = reservations.request(database(), asked, actor=viewer(), now=now())
     except Refused as refusal:

@@ -17,7 +17,16 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.formats import moments
-from labbook.services import changes, choices, decisions, free_time, permits, queue, reservation_views
+from labbook.services import (
+    changes,
+    choices,
+    decisions,
+    free_time,
+    permits,
+    queue,
+    reservation_views,
+    waitlist_views,
+)
 from labbook.services.commands import ChangeReservation, Decide, Wanted
 from labbook.services.reservation_views import ReservationView, Search
 from labbook.web import asking, fields, history, keeping, running, strips
@@ -139,6 +148,7 @@ def show(public_id: str) -> str:
         project_options=[(each.slug, each.name) for each in offered.projects] if offered else [],
         causes={"user": _("The user's"), "lab": _("The lab's"), "fault": _("A fault's")},
         staffs=view.is_staff,
+        offer=waitlist_views.offered(database(), view.id, viewer=actor) if view.hold == "offer" else None,
     )
 
 

@@ -22,12 +22,17 @@ READS = (
     "/projects",
     "/reservations",
     "/calendar",
+    "/waitlist",
     "/me",
 )
 """Whoever has signed in may read these; each answers only with what they may see."""
 
 MAY = 412
 """A revision that never was: looked at after who may, and before anything is done."""
+
+WAITLIST = ("/waitlist", "/waitlist/<public_id>/withdraw", "/waitlist/<public_id>/take",
+            "/waitlist/<public_id>/let-go")  # fmt: skip
+"""Whoever has signed in may wait; an entry is its owner's, as ``test_waitlist`` shows for every role."""
 
 ROLES = ("nobody", "stranger", "elsewhere", "colleague", "member", "holder", "technician", "manager", "admin")
 _ALL = (401, 404, 404)
@@ -93,6 +98,7 @@ def manager_elsewhere(cast: Cast) -> Viewer:
 
 def test_every_address_is_in_one_of_the_tables(app: Flask) -> None:
     known = {("GET", path) for path in READS} | {("POST", "/reservations")}
+    known |= {("POST", path) for path in WAITLIST}
     one = "/reservations/<public_id>"
     known |= {("GET", one)} | {(m, one + rest) for m, _, rest in (step.partition(" ") for step in STEPS)}
     rules = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +12,10 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 
 from labbook.domain.access import Viewer
+from labbook.extensions import db
+from labbook.services import due, options, waiting, waitlist_queue
+from labbook.services.commands import RequestReservation, Wanted
+from labbook.services.waiting import JoinWaitlist
 from tests.cast import Cast
 from tests.live import Server
 from tests.signing import session_cookie
@@ -36,6 +42,9 @@ SIGNED_IN = (
     "/manage/organisations",
     "/manage/organisations/alpha",
     "/manage/closures",
+    "/waitlist",
+    "/manage/waitlist",
+    "/manage/options",
     "/nowhere",
 )
 
@@ -90,6 +99,34 @@ def test_nothing_is_found_wrong_on_a_phone_in_the_dark(
     sign_in(app, page, app_cast.mia, live_server)
     wrong = [fault for path in ON_A_PHONE for fault in found_wrong(page, path)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_is_found_wrong_with_what_is_offered_and_held(
+    app: Flask, app_cast: Cast, live_server: Server, page: Page
+) -> None:
+    now = datetime.now(UTC)
+    start = now.replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=3)
+    end = start + timedelta(hours=4)
+    wish = JoinWaitlist(("scope", "scope-2"), start, end, timedelta(hours=2), "I wait")
+    for latest in (end, end - timedelta(hours=1)):
+        waiting.join(db.session(), replace(wish, latest=latest), actor=app_cast.mia, now=now)
+    due.run(db.session(), waitlist_queue.QUEUE, now=now, limit=1)
+    held = RequestReservation((Wanted("cycler"),), start, end, "Held", customer="Nordic", decide_by=start)
+    one = options.create(db.session(), held, actor=app_cast.mia, now=now).id
+    sign_in(app, page, app_cast.mia, live_server)
+    paths = (
+        "/",
+        "/waitlist",
+        "/manage/waitlist",
+        "/manage/options",
+        f"/reservations/{one}",
+        "/book?option=1",
+    )
+    for width in (1400, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="light" if width > 390 else "dark")
+        wrong = [fault for path in paths for fault in found_wrong(page, path)]
+        assert not wrong, "\n".join(wrong)
 
 
 def test_a_refused_form_says_so_beside_the_field_and_to_a_screen_reader(

@@ -252,6 +252,18 @@ def test_what_is_given_back_early_wakes_too(session: Session, cast: Cast) -> Non
     assert row.reservation.decide_by == back + timedelta(minutes=45)
 
 
+def test_what_a_change_held_wakes_whoever_waits_when_it_is_declined(session: Session, cast: Cast) -> None:
+    held = book(session, cast.carla, "chamber", start="2026-03-24 12:00", end="2026-03-24 13:00")
+    decisions.approve(session, Decide(held.id), actor=cast.mia, now=NOW)
+    earlier = ChangeReservation(start=at("2026-03-24 10:00"))
+    changes.change(session, held.id, earlier, revision=None, actor=cast.carla, now=NOW)
+    mine = wait(session, cast.anna, "chamber", hours=1, latest=at("2026-03-24 11:00"))
+    assert serve(session) == {}
+    decisions.decline(session, Decide(held.id, reason="No"), actor=cast.mia, now=NOW)
+    assert serve(session) == {"waitlist_offer": 1}
+    assert entry(session, mine.id).state == "offered"
+
+
 def test_to_book_at_once_is_an_ordinary_request(session: Session, cast: Cast) -> None:
     quick = wait(session, cast.anna, "scope", mode="book")
     slow = wait(session, cast.carla, "chamber", mode="book")
