@@ -14,9 +14,9 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, literal_column, or_, select, union
+from sqlalchemy import ColumnElement, Select, Subquery, and_, literal_column, or_, select, union_all
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, selectinload
 
@@ -27,13 +27,15 @@ from labbook.domain.visibility import sees_in_full
 from labbook.formats.feed_words import words
 from labbook.formats.icalendar import CalendarEntry, Invitation
 from labbook.formats.words import localised
-from labbook.models import Equipment, OutboxMessage, Participant, Piece, Reservation, SentInvitation, User
+from labbook.models import OutboxMessage, Participant, Piece, Reservation, SentInvitation, User
 from labbook.services import journal, transaction, viewers
 from labbook.services.feed_entries import GONE, SHOWN_AS, location
 from labbook.services.post import Office
-from labbook.services.reservation_views import loading, subject_of
+from labbook.services.reservation_views import subject_of
 
 KINDS: dict[str, Literal["REQUEST", "CANCEL"]] = {"calendar": "REQUEST", "calendar_cancelled": "CANCEL"}
+
+BATCH = 50
 
 log = logging.getLogger(__name__)
 
@@ -52,25 +54,31 @@ def enqueue_due(session: Session, *, now: datetime, thorough: bool = False) -> i
     if anybody is None:
         session.rollback()
         return 0
-    pairs = _to_compare(now, thorough=thorough)
-    concerned = sorted(set(session.scalars(select(pairs.c.user_id))))
+    pairs: dict[int, set[int]] = {}
+    for user_id, reservation_id in session.execute(select(_to_compare(now, thorough=thorough))):
+        pairs.setdefault(user_id, set()).add(reservation_id)
     session.rollback()
-    return sum(_attempt(session, user_id, now, thorough=thorough) for user_id in concerned)
+    return sum(_attempt(session, user_id, sorted(pairs[user_id]), now, thorough) for user_id in sorted(pairs))
 
 
-def _attempt(session: Session, user_id: int, now: datetime, *, thorough: bool) -> int:
+def _attempt(session: Session, user_id: int, ids: Sequence[int], now: datetime, thorough: bool) -> int:
+    """In small transactions: on SQLite nobody else writes meanwhile."""
+    done = 0
     try:
-        return _bring_up_to_date(session, user_id, now, thorough=thorough)
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
+            if not thorough or _differs(session, user_id, batch, now):
+                done += _bring_up_to_date(session, user_id, batch, now)
     except (StorageTrouble, OperationalError):
         raise  # nobody's fault
     except Exception:  # one calendar that cannot be compared must not hold up the rest
         log.exception("the calendar of user %s could not be compared", user_id)
-        return 0
+    return done
 
 
 def _to_compare(now: datetime, *, thorough: bool) -> Subquery:
     """``user_id`` and ``reservation_id`` of what may differ from what was sent."""
-    live = union(_held(now), _taken_part_in(now)).subquery("live")
+    live = union_all(_held(now), _taken_part_in(now)).subquery("live")
     same = and_(
         SentInvitation.user_id == live.c.user_id, SentInvitation.reservation_id == live.c.reservation_id
     )
@@ -86,7 +94,7 @@ def _to_compare(now: datetime, *, thorough: bool) -> Subquery:
             or_(SentInvitation.revision.is_(None), SentInvitation.revision != live.c.revision)
         )
         sent = sent.where(SentInvitation.revision != Reservation.revision)
-    return union(upcoming, sent).subquery("pairs")
+    return union_all(upcoming, sent).subquery("pairs")
 
 
 def _held(now: datetime) -> Select[int, int, int]:
@@ -115,62 +123,81 @@ def _ahead(now: datetime) -> ColumnElement[bool]:
     return and_(Reservation.occupied_until > now, Reservation.ends_at > now)
 
 
-def _bring_up_to_date(session: Session, user_id: int, now: datetime, *, thorough: bool) -> int:
-    """One user's calendar in one transaction, with their row locked: of two processes one sends."""
+def _bring_up_to_date(session: Session, user_id: int, ids: Sequence[int], now: datetime) -> int:
+    """A part of one user's calendar, with their row locked: of two processes one sends."""
 
     def work() -> int:
-        user = session.scalar(
-            select(User)
-            .where(User.id == user_id, _INVITED, User.active)
-            .with_for_update(key_share=True)
-            .execution_options(populate_existing=True)
-        )
-        reader = viewers.by_user_id(session, user_id, user.session_epoch, now) if user is not None else None
+        session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        reader = _reader(session, user_id, now)
         if reader is None:
             return 0
-        pairs = _to_compare(now, thorough=thorough)
-        ids = list(session.scalars(select(pairs.c.reservation_id).where(pairs.c.user_id == user_id)))
-        past = select(SentInvitation).where(
-            SentInvitation.user_id == user_id, SentInvitation.reservation_id.in_(ids)
-        )
-        fresh = past.execution_options(populate_existing=True)
-        sent = {row.reservation_id: row for row in session.scalars(fresh)}
-        found = (_compare(session, row, reader, sent.get(row.id), now) for row in _loaded(session, ids))
-        return sum(found)
+        compared = [_compare(session, row, reader, sent, now) for row, sent in _loaded(session, user_id, ids)]
+        return sum(compared)
 
     return transaction.write(session, work)
 
 
-def _loaded(session: Session, ids: Sequence[int]) -> Sequence[Reservation]:
-    query = select(Reservation).where(Reservation.id.in_(ids)).options(*loading(), *_rooms())
-    query = query.order_by(Reservation.starts_at, Reservation.id)
-    return session.scalars(query.execution_options(populate_existing=True)).all()
+def _differs(session: Session, user_id: int, ids: Sequence[int], now: datetime) -> bool:
+    """Whether there is anything to write, found out without holding up those who do."""
+    reader = _reader(session, user_id, now)
+    found = reader is not None and any(
+        sent is None or sent.revision != row.revision or _due(row, reader, sent, now) is not None
+        for row, sent in _loaded(session, user_id, ids)
+    )
+    session.rollback()
+    return found
 
 
-def _rooms() -> list[Any]:
-    pieces = selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True)
-    return [pieces.joinedload(Equipment.room)]
+def _reader(session: Session, user_id: int, now: datetime) -> Viewer | None:
+    epoch = session.scalar(select(User.session_epoch).where(User.id == user_id, _INVITED, User.active))
+    return None if epoch is None else viewers.by_user_id(session, user_id, epoch, now)
+
+
+def _loaded(
+    session: Session, user_id: int, ids: Sequence[int]
+) -> list[tuple[Reservation, SentInvitation | None]]:
+    """What a fingerprint needs and no more, each with what was sent of it."""
+    known = select(SentInvitation).where(
+        SentInvitation.user_id == user_id, SentInvitation.reservation_id.in_(ids)
+    )
+    fresh = {"populate_existing": True}
+    sent = {row.reservation_id: row for row in session.scalars(known, execution_options=fresh)}
+    query = (
+        select(Reservation)
+        .where(Reservation.id.in_(ids))
+        .order_by(Reservation.starts_at, Reservation.id)
+        .options(
+            selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True),
+            selectinload(Reservation.participants),
+        )
+    )
+    rows = session.scalars(query, execution_options=fresh).all()
+    return [(row, sent.get(row.id)) for row in rows]
 
 
 def _compare(
     session: Session, reservation: Reservation, reader: Viewer, sent: SentInvitation | None, now: datetime
 ) -> bool:
     """Whether a mail was due. What was looked at is not looked at again before it changes."""
-    known = sent is not None and sent.method == "REQUEST"
-    shown = _is_shown(reservation, reader) and (known or reservation.ends_at > now)
-    if shown:
-        mark = _fingerprint(reservation, reader)
-        if sent is None or not known or sent.fingerprint != mark:
-            _post(session, "calendar", reservation, reader, sent, mark, now)
-            return True
-    elif sent is not None and known and _is_gone(reservation, reader):
-        _post(session, "calendar_cancelled", reservation, reader, sent, "", now)
+    kind = _due(reservation, reader, sent, now)
+    if kind is not None:
+        mark = _fingerprint(reservation, reader) if kind == "calendar" else ""
+        _post(session, kind, reservation, reader, sent, mark, now)
         return True
     if sent is None:  # nothing to show, and nothing to take back
         session.add(_row(reservation, reader, "CANCEL", 0, "", now))
     else:
         sent.revision = reservation.revision
     return False
+
+
+def _due(reservation: Reservation, reader: Viewer, sent: SentInvitation | None, now: datetime) -> str | None:
+    """Which of ``KINDS`` brings a calendar up to date; None where it is."""
+    known = sent is not None and sent.method == "REQUEST"
+    if _is_shown(reservation, reader) and (known or reservation.ends_at > now):
+        same = sent is not None and known and sent.fingerprint == _fingerprint(reservation, reader)
+        return None if same else "calendar"
+    return "calendar_cancelled" if known and _is_gone(reservation, reader) else None
 
 
 def _is_theirs(reservation: Reservation, reader: Viewer) -> bool:

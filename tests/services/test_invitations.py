@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 
 import pytest
 import vobject
 from icalendar import Calendar, Event
-from sqlalchemy import delete, event, select, update
+from sqlalchemy import create_engine, delete, event, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.notification import Mode, Topic
-from labbook.models import OutboxMessage, ProjectMember, Reservation, Room, SentInvitation, User
+from labbook.models import Equipment, OutboxMessage, ProjectMember, Reservation, Room, SentInvitation, User
+from labbook.models.engine import prepare_engine
 from labbook.services import changes, decisions, invitations, notifications, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.reservation_views import ReservationView
@@ -273,8 +276,6 @@ def test_who_leaves_the_project_has_it_taken_back_without_its_title(
 def test_another_room_is_found_out_without_anything_else_changing(
     session: Session, cast: Cast, mailbox: Mailbox
 ) -> None:
-    from labbook.models import Equipment
-
     invited(session, cast.anna)
     book(session, cast.anna, "scope")
     carry(session, mailbox, cast.anna)
@@ -421,3 +422,30 @@ def test_invitations_change_no_reservation(session: Session, cast: Cast, mailbox
     before = session.execute(held).all()
     carry(session, mailbox, cast.anna)
     assert session.execute(held).all() == before
+
+
+def test_several_processes_at_once_send_each_change_once(
+    session: Session, cast: Cast, database_url: str
+) -> None:
+    invited(session, cast.anna)
+    views = [
+        book(session, cast.anna, "scope", start=f"2026-04-{day:02} 10:00", end=f"2026-04-{day:02} 12:00")
+        for day in range(10, 16)
+    ]
+    assert invitations.enqueue_due(session, now=NOW) == len(views)
+    for view in views:
+        edit(session, view, cast.anna, ChangeReservation(title="Another test"))
+    clear(session)
+    barrier = Barrier(4)
+
+    def process(_: int) -> int:
+        engine = prepare_engine(create_engine(database_url))
+        with Session(engine) as own:
+            barrier.wait()
+            found = invitations.enqueue_due(own, now=NOW)
+        engine.dispose()
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(process, range(4))) == len(views)
+    assert [m.kind for m in states(session)] == ["calendar"] * len(views)
