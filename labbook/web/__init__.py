@@ -10,6 +10,7 @@ from labbook.web import (
     calendar,
     context,
     deputies,
+    engine,
     equipment,
     faults,
     formatting,
@@ -56,6 +57,7 @@ PAGES = (
     kiosks,
     deputies,
     rigs,
+    engine,
     account,
     about,
 )

@@ -148,7 +148,7 @@ def test_every_form_needs_its_token(app: Flask, app_cast: Cast) -> None:
     adapter = app.url_map.bind("")
     values = {"slug": "joint", "user_id": app_cast.bo.id, "kind": "hv", "token": "x", "purpose": "reset"}
     values |= {"closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "0" * 12, "minutes": 30}
-    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1}
+    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1, "row_id": 1}
     values |= {"visit": "0" * 12}
     sent = {}
     for rule in app.url_map.iter_rules():
@@ -156,6 +156,7 @@ def test_every_form_needs_its_token(app: Flask, app_cast: Cast) -> None:
             continue
         steps = {"manage": "deactivate", "kiosk": "check-in"}
         of_kind = {"step": steps.get(rule.endpoint.partition(".")[0], "cancel")}
+        of_kind |= {"kind": "visit"} if rule.endpoint == "engine.retry" else {}
         given = {k: (values | of_kind)[k] for k in rule.arguments}
         path = adapter.build(rule.endpoint, given, method="POST")
         sent[path] = mia.post(path, **PROJECT).status
@@ -178,7 +179,7 @@ def test_a_null_character_in_any_field_of_any_form_or_query_breaks_nothing(
     ada = Desk(app, app_cast.ada)
     values = {"slug": "joint", "user_id": 10**6, "kind": "hv", "token": "x", "purpose": "reset"}
     values |= {"step": "deactivate", "closure_id": 1, "token_id": 1, "feed_id": 1, "public_id": "x"}
-    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1}
+    values |= {"device_id": 1, "deputy_id": 1, "delivery_id": 1, "row_id": 1}
     adapter = app.url_map.bind("")
     asked = {}
     for rule in app.url_map.iter_rules():
@@ -187,7 +188,9 @@ def test_a_null_character_in_any_field_of_any_form_or_query_breaks_nothing(
         for method in {"GET", "POST"} & (rule.methods or set()):
             known = {k: values.get(k, "x") for k in rule.arguments}
             known |= {"step": "cancel"} if "public_id" in known and "step" in known else {}
+            known |= {"kind": "visit"} if rule.endpoint == "engine.retry" else {}
             known |= {"step": "check-in"} if rule.endpoint == "kiosk.act" else {}
+            known |= {"kind": "visit"} if rule.endpoint == "engine.retry" else {}
             path = adapter.build(rule.endpoint, known, method=method)
             typed = dict.fromkeys(FIELDS.split(), "a\0b")
             answer = ada.get(path, **typed) if method == "GET" else ada.post(path, **typed)
