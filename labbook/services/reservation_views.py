@@ -371,7 +371,7 @@ def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | No
     mine = parties(viewer, subject_of(reservation))
     status = Status(reservation.status)
     steps: set[str] = {t.action for t in TRANSITIONS if t.source is status and t.parties & mine}
-    if reservation.check_in == "none":
+    if reservation.check_in == "none" or reservation.displaced_since is not None:
         steps.discard("check_in")
     live = status in (Status.REQUESTED, Status.APPROVED, Status.IN_USE)
     if live and mine & {Party.HOLDER, Party.MANAGER}:
