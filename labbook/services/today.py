@@ -16,10 +16,12 @@ from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status
 from labbook.domain.visibility import scope_of
 from labbook.domain.wall_time import local_date, midnight
-from labbook.models import Facility, Participant, Reservation, Visit
+from labbook.models import Facility, Participant, Reservation
 from labbook.services import facts
 from labbook.services.reservation_views import ReservationView, in_scope, loading, summary_of
 from labbook.services.timeline import Lab
+from labbook.services.visit_calls import visits_between
+from labbook.services.visit_views import VisitView
 
 SHOWN = (
     Status.REQUESTED,
@@ -38,13 +40,14 @@ NIGHT_AT_MOST = timedelta(days=14)
 @dataclass(frozen=True)
 class Moment:
     """``kind``: ``set_up``, ``start``, ``readout``, ``visit`` or ``end``. ``offers``: the step to take there
-    now, ``check-in`` or ``check-out``."""
+    now, ``check-in`` or ``check-out``. ``visit``: what is to be done, of another day where it is overdue."""
 
     kind: str
     at: datetime
     of: ReservationView
     done: bool
     offers: str = ""
+    visit: VisitView | None = None
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,21 @@ def read(session: Session, facility: str | None, day: date | None, *, viewer: Vi
     staff = viewer.is_staff_of(chosen.id)
     rows = _rows(session, chosen, Interval(within.start, max(within.end, night.end)), viewer, staff)
     views = {row.id: summary_of(row, viewer=viewer) for row in rows}
-    visits = _visits(session, views, within)
+    known = {view.id: view for view in views.values()}
+    calls = visits_between(
+        session, chosen.id, within.start, within.end, viewer=viewer, with_overdue=within.has(now)
+    )
     moments = [moment for row in rows for moment in _moments(row, views[row.id], within, now)]
     moments += [
-        Moment(visit.kind, visit.planned_at, views[visit.reservation_id], visit.done_at is not None)
-        for visit in visits
+        Moment(
+            call.visit.kind,
+            call.visit.start,
+            known[call.reservation],
+            call.visit.done_at is not None,
+            visit=call.visit,
+        )
+        for call in calls
+        if call.reservation in known
     ]
     return Today(
         labs=[_lab(each) for each in facilities],
@@ -166,19 +179,6 @@ def _own(viewer: Viewer) -> ColumnElement[bool]:
             select(Participant.reservation_id).where(Participant.user_id == viewer.id),
         )
     )
-
-
-def _visits(session: Session, views: Mapping[int, ReservationView], within: Interval) -> Sequence[Visit]:
-    return session.scalars(
-        select(Visit)
-        .where(
-            Visit.reservation_id.in_(sorted(views)),
-            Visit.planned_at >= within.start,
-            Visit.planned_at < within.end,
-            Visit.dropped_at.is_(None),
-        )
-        .order_by(Visit.planned_at, Visit.id)
-    ).all()
 
 
 def _occupied(row: Reservation) -> Interval:

@@ -41,9 +41,9 @@ def visits_between(
     viewer: Viewer,
     with_overdue: bool = False,
 ) -> list[Call]:
-    """The visits of live reservations in ``[start, end)`` that the viewer sees in full, in order of time.
+    """What is planned in ``[start, end)``, or was done, that the viewer sees in full; in order of time.
 
-    ``with_overdue``: those of before that nobody did, too.
+    ``with_overdue``: what was planned before and nobody did, too.
     """
     upcoming = [Visit.planned_at >= start]
     if with_overdue:
@@ -53,7 +53,7 @@ def visits_between(
         .join(Visit.reservation)
         .where(
             Reservation.facility_id == facility_id,
-            Reservation.status.in_(sorted(BLOCKING)),
+            or_(Reservation.status.in_(sorted(BLOCKING)), Visit.done_at.is_not(None)),
             in_scope(scope_of(viewer)),
             Visit.dropped_at.is_(None),
             Visit.planned_at < end,

@@ -88,3 +88,15 @@ def test_the_mail_carries_both_parts_and_says_that_a_machine_wrote_it() -> None:
 def test_a_name_that_looks_like_a_header_stays_a_name() -> None:
     message = compose(replace(LETTER, name='Mia, "the" <boss>'), sender="labbook@lab.example")
     assert message["To"].addresses[0].addr_spec == "mia@example.org"
+
+
+def test_a_visit_is_named_by_its_hours_and_its_own_time() -> None:
+    more = {
+        "visit_from": at("2026-03-31 11:00").isoformat(),
+        "visit_until": at("2026-03-31 11:30").isoformat(),
+        "after": 168 * 3600,
+    }
+    rendered = render(replace(LETTER, kind="visit", more=more))
+    assert rendered.subject == "Read-out after 168 h: Inverter <b>at</b> 85 °C"
+    assert "Visit: Tue 31 Mar, 11:00–11:30 (30 min), Europe/Copenhagen, UTC+2" in rendered.text
+    assert render(replace(LETTER, kind="visit", more=more | {"after": None})).subject.startswith("Visit: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from labbook.services import (
     due,
     long_tests,
     reservation_views,
+    today,
     visit_calls,
     visits,
 )
@@ -495,3 +496,14 @@ def test_a_day_shows_its_visits_and_on_request_what_was_left_undone(session: Ses
     assert visit_calls.visits_between(session, cast.facility_id, *day, viewer=cast.carla) == []
     step(session, "pause", view, cast.tom, NIGHT)
     assert visit_calls.visits_between(session, cast.facility_id, *day, viewer=cast.tom) == []
+
+
+def test_today_has_what_is_to_be_read_out_and_what_was_left_undone(session: Session, cast: Cast) -> None:
+    long_world.running(session, cast)
+    morning = at("2026-03-31 09:00")
+    found = today.read(session, "cie", None, viewer=cast.tom, now=morning).moments
+    assert [(m.kind, m.visit and m.visit.after) for m in found] == [
+        ("readout", 24 * HOUR), ("readout", 168 * HOUR),
+    ]  # fmt: skip
+    other = today.read(session, "cie", date(2026, 3, 30), viewer=cast.tom, now=morning).moments
+    assert other == []
