@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Select, exists, func, or_, select, union
+from sqlalchemy import Select, and_, exists, func, or_, select, union
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from labbook.domain import policy
@@ -51,7 +51,7 @@ class FreeNow:
 @dataclass(frozen=True)
 class Home:
     """``asked``: where the last word is the other side's. ``late``: what staff must look at. ``offers``:
-    what the waitlist holds for them; it is not theirs yet.
+    what the waitlist holds for them; it is not theirs yet. ``permits``: set-ups that a manager has to sign.
 
     ``more``: of mine there is more than stands here; ``more_trouble``: of what staff must look at.
     """
@@ -64,6 +64,7 @@ class Home:
     approvals: Brief
     free: Sequence[FreeNow]
     offers: Sequence[EntryView] = ()
+    permits: Sequence[ReservationView] = ()
     more: bool = False
     more_trouble: bool = False
 
@@ -71,7 +72,7 @@ class Home:
 def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
     """A constant number of queries, whatever there is."""
     own = session.scalars(_mine(viewer)).all()
-    troubled = session.scalars(_troubled(viewer)).all() if viewer.is_admin or viewer.staff_at else []
+    troubled = session.scalars(_troubled(viewer, now)).all() if viewer.is_admin or viewer.staff_at else []
     more, more_trouble = len(own) > LIMIT, len(troubled) > LIMIT
     own, troubled = own[:LIMIT], troubled[:LIMIT]
     rows = sorted({row.id: row for row in (*own, *troubled)}.values(), key=lambda r: (r.starts_at, r.id))
@@ -88,6 +89,11 @@ def read(session: Session, *, viewer: Viewer, now: datetime) -> Home:
         approvals=queue.brief(session, viewer=viewer),
         free=free_now(session, viewer=viewer, now=now),
         offers=waitlist_views.offers(session, viewer=viewer),
+        permits=[
+            views[row.id]
+            for row in troubled
+            if row.occupied_from <= now and "permit" in views[row.id].allowed
+        ],
         more=more,
         more_trouble=more_trouble,
     )
@@ -120,8 +126,9 @@ def _mine(viewer: Viewer) -> Select[Reservation]:
     )
 
 
-def _troubled(viewer: Viewer) -> Select[Reservation]:
-    """What staff have to look at: what is late, and where the last word isn't the staff's."""
+def _troubled(viewer: Viewer, now: datetime) -> Select[Reservation]:
+    """What staff have to look at: what is late, where the last word isn't the staff's, and where a set-up
+    waits for its permit."""
     query = _live(viewer)
     if not viewer.is_admin:
         query = query.where(Reservation.facility_id.in_(sorted(viewer.staff_at)))
@@ -137,8 +144,14 @@ def _troubled(viewer: Viewer) -> Select[Reservation]:
         Message.author_id != viewer.id,
         Message.author_id.in_([Reservation.holder_id, Reservation.requested_by_id]),
     )
+    unsigned = and_(
+        Reservation.permit_required,
+        Reservation.permit_signed_at.is_(None),
+        Reservation.status.in_(("approved", "in_use")),
+        Reservation.occupied_from <= now,
+    )
     return query.where(
-        or_(Reservation.overrun_since.is_not(None), Reservation.flagged_at.is_not(None), asked)
+        or_(Reservation.overrun_since.is_not(None), Reservation.flagged_at.is_not(None), unsigned, asked)
     )
 
 

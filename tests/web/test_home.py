@@ -11,7 +11,7 @@ from sqlalchemy import update
 from labbook.extensions import db
 from labbook.models import Reservation
 from labbook.services import home, transaction
-from tests.cast import NOW, Cast
+from tests.cast import NOW, Cast, at
 from tests.web.house import House, booked, step
 
 
@@ -58,3 +58,18 @@ def test_a_message_waits_for_whoever_has_the_next_word(house: House) -> None:
     step(house.tom, path, "message", text="At ten")
     assert "a message to answer" not in house.tom.get("/").text
     assert "a message to answer" in house.anna.get("/").text
+
+
+def test_a_set_up_that_waits_for_its_permit_waits_for_the_managers(house: House) -> None:
+    path = booked(house.anna, title="Surge test")
+    asks = update(Reservation).values(permit_required=True)
+    transaction.write(db.session(), lambda: db.session.execute(asks))
+    step(house.mia, path, "approve")
+    assert "a permit to sign" not in house.mia.get("/").text
+    house.clock.move_to(at("2026-03-24 09:30"))
+    for name in ("mia", "max", "ada"):
+        assert "a permit to sign" in getattr(house, name).get("/").text
+    for name in ("tom", "anna", "carla"):
+        assert "a permit to sign" not in getattr(house, name).get("/").text
+    assert "it may be energised" in step(house.mia, path, "permit").text.lower()
+    assert "a permit to sign" not in house.mia.get("/").text
