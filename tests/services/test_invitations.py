@@ -20,7 +20,7 @@ from labbook.models.engine import prepare_engine
 from labbook.services import changes, decisions, invitations, notifications, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.reservation_views import ReservationView
-from tests.cast import NOW, Cast, at
+from tests.cast import NOW, Cast, at, make_cast
 from tests.mailbox import Mailbox
 from tests.services.test_mail_choices import clear, subjects, wants
 from tests.services.test_outbox import send, states, text_of
@@ -301,6 +301,34 @@ def test_whoever_has_a_feed_gets_no_invitation_and_it_costs_one_query(session: S
     event.remove(engine, "before_cursor_execute", note)
     assert len([each for each in statements if each.startswith("SELECT")]) == 1
     assert states(session) == []
+
+
+def test_whoever_wants_them_and_what_lies_ahead_of_them_is_found_by_indexes(session: Session) -> None:
+    """SQLite takes a partial index only where the query says its condition in the same words."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    asked: list[tuple[str, object]] = []
+
+    def note(_: object, __: object, statement: str, given: object, *rest: object) -> None:
+        asked.append((statement, given))
+
+    def work() -> None:
+        session.execute(
+            update(User).where(User.email == "anna@alpha.example").values(calendar_by="invitation")
+        )
+
+    make_cast(session)
+    transaction.write(session, work)
+    engine = session.get_bind()
+    event.listen(engine, "before_cursor_execute", note)
+    invitations.enqueue_due(session, now=NOW)
+    event.remove(engine, "before_cursor_execute", note)
+    statement, given = next(each for each in asked if "UNION ALL" in each[0])
+    plan = str(session.connection().exec_driver_sql("EXPLAIN QUERY PLAN " + statement, given).all())  # type: ignore[call-overload]
+    for index in ("ix_users_invited", "ix_reservations_holder", "ix_participants_user_id"):
+        assert index in plan
+    assert "SCAN reservations" not in plan
+    assert "SCAN sent_invitations" not in plan
 
 
 def test_however_many_changed_it_takes_the_same_number_of_queries(session: Session, cast: Cast) -> None:
