@@ -390,7 +390,7 @@ def test_who_is_killed_between_the_call_and_the_mark_calls_again_with_the_same_i
     rig.answers = ["hang", 204]
     process = subprocess.Popen([sys.executable, "-c", CALLER, database_url, START.isoformat()], cwd=ROOT)
     try:
-        assert until(lambda: rig.heard)
+        assert until(lambda: rig.heard, within=60)
     finally:
         process.kill()
         process.wait(timeout=10)
