@@ -20,7 +20,9 @@ START, END = "2026-03-24 10:00", "2026-04-01 16:00"
 HOUR = timedelta(hours=1)
 
 
-def make_recipe(session: Session, cast: Cast, readouts: tuple[int, ...] = (24, 168)) -> None:
+def make_recipe(
+    session: Session, cast: Cast, readouts: tuple[int, ...] = (24, 168), *, permit: bool = False
+) -> None:
     session.rollback()
     session.connection(execution_options={"labbook_write": True})
     row = Environment(slug="soak", facility_id=cast.facility_id)
@@ -33,6 +35,7 @@ def make_recipe(session: Session, cast: Cast, readouts: tuple[int, ...] = (24, 1
             name={"en": "Soak"},
             ambient={},
             draws={},
+            permit=permit,
             readouts=[n * 3600 for n in readouts],
             needs=[{"equipment": "chamber", "count": 1, "places": 1}],
         )

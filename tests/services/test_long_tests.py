@@ -18,6 +18,7 @@ from labbook.services import (
     decisions,
     due,
     long_tests,
+    permits,
     reservation_views,
     today,
     visit_calls,
@@ -128,6 +129,18 @@ def test_the_clock_begins_with_the_use_however_early_somebody_checked_in(
 def test_nothing_has_accrued_before_somebody_checked_in(session: Session, cast: Cast) -> None:
     view = long_world.approved(session, cast)
     assert clock_of(view).accrued(at("2026-03-25 10:00")) == 0 * HOUR
+
+
+def test_it_does_not_run_before_its_permit_is_signed(session: Session, cast: Cast) -> None:
+    long_world.make_recipe(session, cast, permit=True)
+    view = long_world.requested(session, cast)
+    decisions.approve(session, Decide(view.id), actor=cast.mia, now=NOW)
+    decisions.check_in(session, Decide(view.id), actor=cast.anna, now=at("2026-03-24 10:00"))
+    noon = at("2026-03-24 12:00")
+    assert clock_of(again(session, view, cast.anna)).accrued(noon) == 0 * HOUR
+    signed = permits.sign(session, Decide(view.id), actor=cast.max, now=noon)
+    assert clock_of(signed).accrued(noon + HOUR) == HOUR
+    assert starts(signed) == ["2026-03-25 12:00", "2026-03-31 13:00"]
 
 
 def test_who_comes_late_is_read_out_late(session: Session, cast: Cast) -> None:
