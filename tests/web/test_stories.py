@@ -1,4 +1,4 @@
-"""Two stories of slot windows from end to end: in the pages, at the tablet beside the chamber, and in the mail."""
+"""Two stories of slot windows from end to end: in the pages, at the tablet by the chamber, and in the mail."""
 
 from __future__ import annotations
 
