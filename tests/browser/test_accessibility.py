@@ -45,12 +45,20 @@ SIGNED_IN = (
     "/waitlist",
     "/manage/waitlist",
     "/manage/options",
+    "/manage/kiosks",
+    "/manage/faults",
+    "/manage/labels",
+    "/today",
+    "/kiosk/chamber?open=relay",
+    "/equipment/chamber/label",
     "/nowhere",
 )
 
 
 ON_A_PHONE = (
     "/",
+    "/today",
+    "/kiosk/chamber?open=fault",
     "/calendar?as=list",
     "/equipment/chamber",
     "/book?equipment=chamber",
