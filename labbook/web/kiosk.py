@@ -64,8 +64,8 @@ def pair(secret: str) -> Response | tuple[str, int]:
         slug = kiosks.pairing(database(), secret)
     except NotFound:
         return render_template("kiosk/pair_over.html"), 404
+    browser_session.clear()  # first: signing out leaves a word there that the remembering cookie goes as well
     logout_user()
-    browser_session.clear()
     response = redirect(url_for("kiosk.show", slug=slug))
     _give(response, secret)
     return response

@@ -58,8 +58,8 @@ def enter() -> Response | str | tuple[str, int]:
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
+    session.clear()  # first: signing out leaves a word there that the remembering cookie goes as well
     logout_user()
-    session.clear()
     flash(_("You are signed out."))
     return redirect(url_for("sign_in.show"))
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from flask import Flask
+from flask_login import encode_cookie
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select
 
@@ -74,6 +75,8 @@ def test_pairing_signs_out_whoever_was(app: Flask, house: House, tablet: Tablet)
     db.session.rollback()
     made = kiosks.create(db.session(), "scope", "bench", actor=house.cast.mia, now=NOW)
     browser = client_of(app, house.cast.mia)
+    with app.test_request_context():
+        browser.set_cookie("remember_token", encode_cookie(f"{house.cast.mia.id}.0"))
     assert browser.get("/account").status_code == 200
     assert browser.get(f"/kiosk-key/{made.secret}").status_code == 302
     assert browser.get("/account").location == "/sign-in?next=/account"

@@ -85,6 +85,15 @@ def test_signing_out_ends_the_session(app: Flask, app_cast: Cast) -> None:
     assert client.get("/account").status_code == 302
 
 
+def test_signing_out_ends_being_remembered_too(app: Flask, app_cast: Cast) -> None:
+    client = app.test_client()
+    enter(client, with_password(app_cast.anna), remember="1")
+    assert client.get_cookie("remember_token") is not None
+    token = token_of(client, "/account")
+    assert client.post("/sign-out", data={"csrf_token": token}).status_code == 302
+    assert client.get("/account").location == "/sign-in?next=/account"
+
+
 def test_an_invitation_is_taken_up_by_its_link(app: Flask, app_cast: Cast) -> None:
     users.create(db.session(), CreateUser("eva@alpha.example", "Eva", "alpha"), actor=app_cast.ada, now=NOW)
     payload = db.session.scalars(
