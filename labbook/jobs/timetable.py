@@ -14,7 +14,8 @@ from labbook.jobs.tasks import Work
 class Job:
     """``task`` may answer when it wants to run next, if that is sooner than ``every``.
 
-    ``waits_for_the_clock``: what it does cannot be taken back, so it waits while the clock may be wrong.
+    ``waits_for_the_clock``: what it does or gives up cannot be taken back, so it waits while the clock may
+    be wrong.
     """
 
     name: str
@@ -25,8 +26,8 @@ class Job:
 
 TIMETABLE = (
     Job("sweep", timedelta(seconds=1), tasks.sweep_due, waits_for_the_clock=True),
-    Job("outbox", timedelta(seconds=5), tasks.send_mail),
-    Job("rigs", timedelta(seconds=1), tasks.tell_rigs),
+    Job("outbox", timedelta(seconds=5), tasks.send_mail, waits_for_the_clock=True),
+    Job("rigs", timedelta(seconds=1), tasks.tell_rigs, waits_for_the_clock=True),
     Job("invitations", timedelta(seconds=5), tasks.invite),
     Job("calendars", timedelta(minutes=10), tasks.compare_calendars),
 )

@@ -16,7 +16,7 @@ from labbook.domain import policy
 from labbook.domain.access import EDITORS, Viewer, parties
 from labbook.domain.errors import Forbidden, Problem, WrongStatus
 from labbook.domain.interval import Interval, subtract
-from labbook.domain.reservation import OF_THE_TIME, Party, Status
+from labbook.domain.reservation import OF_THE_TIME, Party, Status, Step
 from labbook.domain.timing import of_all
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
@@ -274,6 +274,7 @@ def _edit(
     if expected != reservation.expected_end:
         old["expected_end"], new["expected_end"] = reservation.expected_end, expected
         reservation.expected_end = expected
+        reservation.taken = [step for step in reservation.taken if step != Step.EXPECTED_END]
     if wish.project is not None or wish.participants is not None:
         _edit_people(session, reservation, wish, problems, actor, old, new)
     if new and not problems:

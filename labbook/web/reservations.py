@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, Problem, Refused
 from labbook.domain.interval import Interval
+from labbook.domain.reservation import grows_next
 from labbook.formats import moments
 from labbook.services import (
     changes,
@@ -288,7 +289,8 @@ def _until(read: Fields, public_id: str) -> datetime | None:
     view = theirs(public_id, "extend", "in_use")
     minutes = read.line("minutes")
     if minutes.isdecimal() and 0 < int(minutes[:6]) <= 60 * 24 * 90:
-        return view.end + timedelta(minutes=int(minutes[:6]))
+        begun = view.end if view.end > now() else grows_next(now())  # what is over goes on from here
+        return begun + timedelta(minutes=int(minutes[:6]))
     until = read.instant("until", ZoneInfo(view.zone), required=False)
     if read.problems:
         raise Refused(read.problems)

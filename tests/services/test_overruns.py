@@ -203,3 +203,10 @@ def test_who_checks_out_late_is_no_longer_due(session: Session, cast: Cast, firs
     assert session.scalars(select(Allocation.ends_at)).one() == at("2026-03-24 12:20")
     assert sweep.next_due(session) is None
     assert sweep.sweep(session, now=NOON + timedelta(days=1)) == {}
+
+
+def test_who_says_a_new_expected_end_is_asked_again_then(session: Session, cast: Cast, first: str) -> None:
+    for hour in ("11:00", "11:30"):
+        wish = ChangeReservation(expected_end=at(f"2026-03-24 {hour}"))
+        changes.change(session, first, wish, revision=None, actor=cast.anna, now=at("2026-03-24 10:05"))
+        assert sweep_at(session, f"2026-03-24 {hour}") == {Step.EXPECTED_END: 1}

@@ -1,4 +1,4 @@
-"""Two stories of slot windows from end to end: in the pages, at the tablet by the chamber, and in the mail."""
+"""Two stories of slot windows from end to end: in the pages, at the tablet beside it, and in the mail."""
 
 from __future__ import annotations
 
@@ -155,3 +155,15 @@ def test_from_the_request_to_the_no_show_and_whoever_waited_for_it(day: Day) -> 
     assert not re.search(
         "carla|beta|two hours", house.anna.get("/calendar?date=2026-03-25").html, re.IGNORECASE
     )
+
+
+def test_an_hour_more_of_what_is_over_its_end_counts_from_now_on(day: Day) -> None:
+    house = day.house
+    path = chamber_from(day, "anna", "10:00", "12:00", "Damp heat")
+    step(house.mia, path, "approve")
+    house.clock.move_to(at("2026-03-25 10:00"))
+    step(house.anna, path, "check-in")
+    day.comes_to("2026-03-25 13:20")
+    page = step(house.anna, path, "extend", minutes="60")
+    assert "10:00–14:30" in page.text
+    assert status_of(page) == "in_use"
