@@ -151,7 +151,7 @@ def test_the_description_and_its_readable_form_are_public_and_complete(app: Flas
     described = client.get("/api/v1/openapi.json").json
     assert described["openapi"].startswith("3.1")
     rules = {
-        rule.rule.removeprefix("/api/v1").replace("<slug>", "{slug}").replace("<public_id>", "{id}")
+        rule.rule.removeprefix("/api/v1").replace("<public_id>", "<id>").translate({60: "{", 62: "}"})
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/api/v1/") and rule.endpoint.startswith("api.")
     }
