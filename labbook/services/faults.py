@@ -94,7 +94,7 @@ def _too_many(session: Session, by: Viewer | Device, now: datetime) -> bool:
 
 
 def _tell(session: Session, fault: FaultReport, piece: Equipment, person: int | None, now: datetime) -> None:
-    staff = journal.staff_of(session, piece.facility_id)
+    staff = journal.staff_of(session, piece.facility_id, now)
     told = {"equipment": piece.name, "neutral": False, "severity": fault.severity, "remark": fault.remark_id}
     told |= {"path": f"/equipment/{piece.slug}#faults"}
     journal.post(session, "fault", staff, now=now, payload=told, apart_from=person)

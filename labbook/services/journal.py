@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -92,26 +92,19 @@ def post(
 
 def managers_of(session: Session, facility_id: int, now: datetime | None = None) -> list[int]:
     """The active managers of a facility, by id; with ``now``, those who stand in for one then as well."""
+    return _at(session, facility_id, ("manager",), now)
+
+
+def staff_of(session: Session, facility_id: int, now: datetime) -> list[int]:
+    """The active technicians and managers of a facility and whoever stands in for one, by id."""
+    return _at(session, facility_id, ("technician", "manager"), now)
+
+
+def _at(session: Session, facility_id: int, roles: Collection[str], now: datetime | None) -> list[int]:
     who: ColumnElement[bool] = and_(
-        User.role == "manager",
+        User.role.in_(roles),
         exists().where(StaffMembership.user_id == User.id, StaffMembership.facility_id == facility_id),
     )
     if now is not None:
         who = or_(who, exists().where(Deputy.facility_id == facility_id, deputies.holds(now)))
     return list(session.scalars(select(User.id).where(User.active, who).order_by(User.id)))
-
-
-def staff_of(session: Session, facility_id: int) -> list[int]:
-    """The active technicians and managers of a facility, by id."""
-    return list(
-        session.scalars(
-            select(User.id)
-            .join(StaffMembership, StaffMembership.user_id == User.id)
-            .where(
-                StaffMembership.facility_id == facility_id,
-                User.role.in_(["technician", "manager"]),
-                User.active,
-            )
-            .order_by(User.id)
-        )
-    )

@@ -81,7 +81,7 @@ def release(session: Session, reservation: Reservation, now: datetime) -> None:
         session.flush()
         journal.record(session, each, "freed", actor=None, now=now, rule="scheduler", old={"since": since})
         told = [each.holder_id, each.requested_by_id, *(p.user_id for p in each.participants)]
-        told += journal.managers_of(session, each.facility_id)
+        told += journal.managers_of(session, each.facility_id, now)
         journal.post(session, "freed", told, now=now, reservation=each)
 
 

@@ -96,7 +96,7 @@ def _passed_on(
     )
     session.add(relay)
     session.flush()
-    told = {*_people(session, occupants), *journal.staff_of(session, piece.facility_id)} - {sender}
+    told = {*_people(session, occupants), *journal.staff_of(session, piece.facility_id, now)} - {sender}
     session.add_all(RelayReceiver(relay_id=relay.id, user_id=each) for each in sorted(told))
     # About no reservation: a letter that named one would say in its headers that two belong together.
     payload = _said(relay, piece) | {"remark": relay.remark_id}
