@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import StorageTrouble
+from labbook.models import Instant
 from labbook.services import transaction
 
 BATCH = 100
@@ -62,15 +64,24 @@ def run(session: Session, queue: Queue, *, now: datetime, limit: int | None = No
 
 def waiting(session: Session, model: Any, now: datetime, size: int) -> list[int]:
     """The rows due, the longest due first."""
-    query = (
-        select(model.id)
-        .where(model.due_at.is_not(None), model.due_at <= now)
-        .order_by(model.due_at, model.id)
-        .limit(size)
-    )
-    found = list(session.scalars(query))
+    found = list(session.scalars(_waiting(model), {"now": now, "size": size}))
     session.rollback()
     return found
+
+
+@cache  # putting a statement together takes longer than finding that nothing is due
+def _waiting(model: Any) -> Select[Any]:
+    return (
+        select(model.id)
+        .where(model.due_at.is_not(None), model.due_at <= bindparam("now", type_=Instant()))
+        .order_by(model.due_at, model.id)
+        .limit(bindparam("size"))
+    )
+
+
+@cache
+def _first(model: Any) -> Select[Any]:
+    return select(func.min(model.due_at)).where(model.due_at.is_not(None))
 
 
 def attempt(session: Session, queue: Queue, row_id: int, now: datetime) -> str | bool:
@@ -123,6 +134,6 @@ def put_aside(session: Session, model: Any, row_id: int, error: Exception, now: 
 
 def next_due(session: Session, *models: Any) -> datetime | None:
     """When the next row of any is due; None when nothing waits."""
-    found = [session.scalar(select(func.min(m.due_at)).where(m.due_at.is_not(None))) for m in models]
+    found = [session.scalar(_first(model)) for model in models]
     session.rollback()
     return min((at for at in found if at is not None), default=None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Update, bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.reservation import ACTIONS, BLOCKING, NOTICES, Clock, Status, Step, next_step
@@ -76,20 +76,21 @@ def before(session: Session, reservation: Reservation, step: Step, now: datetime
         changes.lapse(session, reservation, now)
 
 
-_UPDATE = (
-    update(Reservation)
-    .where(Reservation.id == bindparam("row_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "status", "taken", "flagged_at", "overrun_since", "grow_at", "displaced_since", "ended_at",
-                "cancel_cause", "due_at", "revision", "changed_at",
-            )
-        }
-        | {"due_attempts": 0, "due_error": None}
-    )
+_EVERY = (
+    "status", "due_at", "ended_at", "revision", "changed_at",
+    "taken", "flagged_at", "overrun_since", "grow_at", "displaced_since", "cancel_cause",
 )  # fmt: skip
+_OF_A_WINDOW = _EVERY[:5]
+"""What a window that opens or closes by itself changes, and no more: most steps are of these."""
+
+
+def _update(names: Sequence[str]) -> Update:
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    values |= {"due_attempts": 0, "due_error": None}
+    return update(Reservation).where(Reservation.id == bindparam("row_id")).values(values)
+
+
+_UPDATE, _UPDATE_WINDOW = _update(_EVERY), _update(_OF_A_WINDOW)
 
 
 def write(session: Session, taken: Sequence[Taken], silent: Sequence[Taken], *, now: datetime) -> None:
@@ -98,7 +99,11 @@ def write(session: Session, taken: Sequence[Taken], silent: Sequence[Taken], *, 
     if not everything:
         return
     connection = session.connection()
-    connection.execute(_UPDATE, [_columns(each, now) for each in everything])
+    windows = [each for each in everything if _only_window(each)]
+    others = [each for each in everything if not _only_window(each)]
+    for statement, some in ((_UPDATE_WINDOW, windows), (_UPDATE, others)):
+        if some:
+            connection.execute(statement, [_columns(each, now, all_=some is others) for each in some])
     remembered = [_entry(each, now) for each in taken if each.step in _REMEMBERED]
     if remembered:
         connection.execute(insert(HistoryEntry), remembered)
@@ -111,23 +116,31 @@ def write(session: Session, taken: Sequence[Taken], silent: Sequence[Taken], *, 
     _follow(session, taken, now)
 
 
-def _columns(each: Taken, now: datetime) -> dict[str, Any]:
+def _only_window(each: Taken) -> bool:
+    return each.step in (Step.STARTED, Step.COMPLETED) and each.row.displaced_since is None
+
+
+def _columns(each: Taken, now: datetime, *, all_: bool) -> dict[str, Any]:
     row, clock = each.row, each.clock
     seen = each.step is not None and each.step not in NOTICES
     coming = next_step(clock)
-    return {
+    found = {
         "row_id": row.id,
         "status": clock.status,
+        "due_at": None if coming is None else coming[1],
+        "ended_at": each.due if each.step is Step.COMPLETED else row.ended_at,
+        "revision": row.revision + 1 if seen else row.revision,
+        "changed_at": now if seen else row.changed_at,
+    }
+    if not all_:
+        return found
+    return found | {
         "taken": sorted(clock.taken),
         "flagged_at": clock.flagged_at,
         "overrun_since": clock.overrun_since,
         "grow_at": clock.grow_at,
         "displaced_since": clock.displaced_since,
-        "ended_at": each.due if each.step is Step.COMPLETED else row.ended_at,
         "cancel_cause": "lab" if each.step is Step.CANCELLED else row.cancel_cause,
-        "due_at": None if coming is None else coming[1],
-        "revision": row.revision + 1 if seen else row.revision,
-        "changed_at": now if seen else row.changed_at,
     }
 
 
@@ -175,7 +188,10 @@ def _messages(session: Session, taken: Sequence[Taken], now: datetime) -> Iterab
         if step is Step.DEPUTY:
             told = set(deputies.standing_in(session, facility_id, now))
             if not told:  # nobody stands in: the managers are reminded once more
-                told, kind = set(journal.managers_of(session, facility_id)), Step.DECISION_REMINDER
+                told = (
+                    set() if _reminded_late(session, each) else set(journal.managers_of(session, facility_id))
+                )
+                kind = Step.DECISION_REMINDER
         for user_id in sorted(told):
             yield {
                 "message_id": secrets.token_hex(16),
@@ -188,6 +204,20 @@ def _messages(session: Session, taken: Sequence[Taken], now: datetime) -> Iterab
                 "attempts": 0,
                 "digest": False,
             }
+
+
+def _reminded_late(session: Session, each: Taken) -> bool:
+    """Whether the first reminder came when the second was due already: the two are one."""
+    first = (
+        exists()
+        .where(
+            HistoryEntry.reservation_id == each.row.id,
+            HistoryEntry.action == Step.DECISION_REMINDER,
+            HistoryEntry.at >= each.due,
+        )
+        .select()
+    )
+    return bool(session.scalar(first))
 
 
 def _participants(session: Session, ids: Collection[int]) -> Mapping[int, list[int]]:

@@ -2,9 +2,9 @@
 
 Updates compare and set:
 
-1. Ids whose ``due_at`` has come are read in order, a batch at a time.
-2. A batch is taken in one transaction, ``FOR UPDATE SKIP LOCKED``, each row only if it is still due: of
-   several processes one gets a row, and the others go on to the next.
+1. Ids whose ``due_at`` has come are read in order, a batch at a time; most often there are none.
+2. As many are taken in one transaction, ``FOR UPDATE SKIP LOCKED``, the longest due first: of several
+   processes one gets a row, and the others go on to the next.
 3. Each row says what its next step is and when that was due (``domain.reservation.next_step``). Status,
    allocations, history, messages and the next ``due_at`` are committed together, so a process killed
    half-way leaves the batch as due as it was.
@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -38,7 +38,7 @@ from labbook.domain.reservation import (
     is_overtaken,
     next_step,
 )
-from labbook.models import Change, Reservation
+from labbook.models import Change, Instant, Reservation
 from labbook.services import due, overruns, step_records, transaction, visits, waitlist_queue
 from labbook.services.due import FAILED, Queue
 from labbook.services.opening import lock_equipment_of
@@ -102,7 +102,7 @@ def _pass(
     if not ids:
         return False
     try:
-        outcome = transaction.write(session, lambda: _batch(session, ids, now))
+        outcome = transaction.write(session, lambda: _batch(session, len(ids), now))
     except (StorageTrouble, OperationalError):
         raise
     except Exception:  # some row's fault: find out whose
@@ -149,19 +149,23 @@ _ROWS = (
         *CLOCK_COLUMNS,
         exists().where(Change.reservation_id == Reservation.id, Change.state == "open").label("has_change"),
     )
+    .where(Reservation.due_at.is_not(None), Reservation.due_at <= bindparam("now", type_=Instant()))
     .order_by(Reservation.due_at, Reservation.id)
     .with_for_update(of=Reservation, skip_locked=True)
 )
+_LONGEST_DUE = _ROWS.limit(bindparam("size"))
+_ONE = _ROWS.where(Reservation.id == bindparam("row_id"))
 
 
-def _rows(session: Session, ids: Collection[int], now: datetime) -> Sequence[Any]:
-    """Those of ``ids`` that are still due and that nobody else has, locked, the longest due first."""
-    return session.execute(_ROWS.where(Reservation.id.in_(ids), Reservation.due_at <= now)).all()
+def _row(session: Session, row_id: int, now: datetime) -> Sequence[Any]:
+    """It, locked; nothing when it is not due any more or somebody else has it."""
+    return session.execute(_ONE, {"row_id": row_id, "now": now}).all()
 
 
-def _batch(session: Session, ids: Sequence[int], now: datetime) -> _Outcome:
+def _batch(session: Session, size: int, now: datetime) -> _Outcome:
+    """Of what is due and nobody else has, so many, the longest due first."""
     steps, apart = [], []
-    for row in _rows(session, ids, now):
+    for row in session.execute(_LONGEST_DUE, {"size": size, "now": now}):
         clock = clock_of(row)
         found = next_step(clock)
         if found is not None and found[1] <= now and _reaches_further(row, found[0]):
@@ -175,13 +179,13 @@ def _batch(session: Session, ids: Sequence[int], now: datetime) -> _Outcome:
 def _single(session: Session, row_id: int, now: datetime) -> _Outcome:
     """The same for one row, with the locks that the step may need taken first."""
     lock_equipment_of(session, row_id)
-    rows = _rows(session, [row_id], now)
+    rows = _row(session, row_id, now)
     for row in rows:
         found = next_step(clock_of(row))
         if found is not None and found[1] <= now:
             _reach_further(session, row, found[0], now)
     # What was done to it may have changed what it says.
-    rows = _rows(session, [row_id], now)
+    rows = _row(session, row_id, now)
     clocks = [clock_of(row) for row in rows]
     taken, silent = _take(session, [(r, c, next_step(c)) for r, c in zip(rows, clocks, strict=True)], now)
     return _Outcome(taken, silent, ())

@@ -98,6 +98,13 @@ def test_an_undecided_request_expires_at_its_start_and_frees_the_slot(session: S
     assert "expired" in kinds_told(session, cast.mia.id)
 
 
+def test_after_a_long_sleep_managers_are_reminded_of_a_request_once(session: Session, cast: Cast) -> None:
+    book(session, cast.anna, "chamber")
+    before_its_start = TOMORROW - timedelta(minutes=1)  # both reminders are due, with nobody standing in
+    assert sweep.sweep(session, now=before_its_start) == {Step.DECISION_REMINDER: 1, Step.DEPUTY: 1}
+    assert kinds_told(session, cast.mia.id) == ["requested", "decision_reminder"]
+
+
 def test_a_missed_check_in_is_a_no_show_after_the_grace_time(session: Session, cast: Cast) -> None:
     public_id = approved_chamber(session, cast)
     assert sweep.sweep(session, now=at("2026-03-24 10:29")) == {Step.OPENED: 1}
