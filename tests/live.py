@@ -75,6 +75,20 @@ def serving(database_url: str, instance: Path, **environment: str) -> Iterator[S
         log.close()
 
 
+def start_scheduler(database_url: str, folder: Path) -> subprocess.Popen[bytes]:
+    """``flask scheduler`` in a process of its own; whoever starts it ends it. Nobody takes its mail."""
+    folder.mkdir(parents=True, exist_ok=True)
+    env = os.environ | {
+        "LABBOOK_DATABASE_URL": database_url,
+        "LABBOOK_SECRET_KEY": "a key for tests, long enough to be taken",
+        "LABBOOK_SCHEDULER": "off",
+        "LABBOOK_MAIL_URL": f"smtp://127.0.0.1:{free_port()}",
+    }
+    with (folder / "scheduler.log").open("ab") as log:
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler"]
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+
+
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
