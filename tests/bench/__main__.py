@@ -2,8 +2,8 @@
 
 Both servers are waitress with four threads on this machine, both are asked by one client over one kept
 connection, alternately, so that whatever else the machine does falls on both. Printed are medians in
-milliseconds and their ratio; nothing here passes or fails by a time, only the final lines say whether the
-aims (ratios) were met.
+milliseconds and their ratio; how sweeps and lateness are measured is said in ``sweeps``. Nothing here passes
+or fails by a time, only the final lines say whether the aims were met.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from labbook.models.engine import prepare_engine
 from tests.bench.data import EACH, FEED_SECRET, PIECES, STAFF_TOKEN, TOKEN, Lab, fill
+from tests.bench.sweeps import Report, bench_live, bench_sweep
 from tests.concurrency.racing import over_http, race
 from tests.databases import ENGINES, Databases
 from tests.live import ROOT, free_port, serving
@@ -246,11 +247,33 @@ def run(engine: str, databases: Databases, folder: Path) -> Table:
     return table
 
 
+def run_sweeps(engine: str, databases: Databases, folder: Path) -> Report:
+    report = Report(engine)
+    with databases.fresh(engine) as url:
+        prepared = prepare_engine(create_engine(url))
+        with Session(prepared) as session:
+            now = datetime.now(UTC)
+            lab = fill(session, now)
+            print(f"{engine:<11} {lab.reservations} reservations on {PIECES} pieces")
+            if engine == "postgresql":
+                bench_live(report, session, url, folder / "schedulers")
+            bench_sweep(report, session, datetime.now(UTC) + timedelta(seconds=1))
+        prepared.dispose()
+    return report
+
+
 def main() -> None:
+    """``python -m tests.bench [requests|sweep] [sqlite|postgresql]``: without a word, all of it."""
+    asked = set(sys.argv[1:])
+    engines = [engine for engine in ENGINES if engine in asked] or ENGINES
     folder = Path(tempfile.mkdtemp(prefix="labbook-bench-"))
     databases = Databases(folder)
+    tables: list[Table | Report] = []
     try:
-        tables = [run(engine, databases, folder) for engine in ENGINES]
+        if "sweep" not in asked:
+            tables += [run(engine, databases, folder) for engine in engines]
+        if "requests" not in asked:
+            tables += [run_sweeps(engine, databases, folder) for engine in engines]
     finally:
         databases.close()
     missed = [each for table in tables for each in table.missed]
