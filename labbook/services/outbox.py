@@ -12,8 +12,9 @@ keeps its Message-ID too.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,7 +63,12 @@ def send_due(session: Session, carrier: Carrier, office: Office, *, now: datetim
     When nobody answers at the other end, the rest of the pass is left for later.
     """
     done: Counter[str] = Counter()
-    for claim in _claimed(session, now):
+    begun = time.monotonic()
+
+    def clock() -> datetime:
+        return now + timedelta(seconds=int(time.monotonic() - begun))
+
+    for claim in _claimed(session, now, clock):
         try:
             done.update(_send(session, carrier, office, claim, now))
         except NotNow as error:
@@ -73,11 +79,15 @@ def send_due(session: Session, carrier: Carrier, office: Office, *, now: datetim
     return done
 
 
-def _claimed(session: Session, now: datetime) -> Iterator[Claim]:
-    """One after the other, claimed just before it is sent."""
+def _claimed(session: Session, now: datetime, clock: Callable[[], datetime]) -> Iterator[Claim]:
+    """What is due at ``now``, one after the other, claimed just before it is sent.
+
+    Counted from when it is claimed and not from when the pass began: a pass may last for minutes, and what it
+    sends last would be due to another process meanwhile.
+    """
     while rows := _due(session, now):
         for row in rows:
-            if row_ids := _claim(session, row, now):
+            if row_ids := _claim(session, row, clock()):
                 yield Claim(row_ids, row.user_id, row.attempts + 1, row.digest)
 
 

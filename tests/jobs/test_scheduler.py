@@ -148,3 +148,18 @@ def test_while_the_clock_may_be_wrong_nobody_loses_their_slot_and_the_scheduler_
             assert eventually(lambda: statuses() == ["in_use"]), "what is right after all is caught up with"
     finally:
         scheduler.stop()
+
+
+@pytest.mark.parametrize("name", ["outbox", "rigs"])
+def test_nothing_is_claimed_or_given_up_by_a_clock_that_may_be_wrong(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Set forward by a month, a mail that waits for its server would be given up."""
+    runs = []
+    (job,) = (job for job in timetable.TIMETABLE if job.name == name)
+    job = replace(job, task=runs.append)
+    scheduler = app.extensions[EXTENSION]
+    for steady in (False, True):
+        monkeypatch.setattr(scheduler._steadiness, "is_steady", lambda counted, steady=steady: steady)
+        scheduler._run(job)
+        assert bool(runs) is steady

@@ -88,6 +88,25 @@ def test_a_dead_server_costs_patience_and_nothing_else(session: Session, cast: C
         assert send(session, mailbox.url, NOW + timedelta(minutes=1)) == {"sent": 2}
 
 
+def test_in_a_pass_that_lasts_no_other_process_finds_due_what_is_just_being_sent(
+    session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book(session, cast.anna, "chamber")
+    passed = 0.0
+    due_while_sent = []
+
+    class Slow:
+        def send(self, message: object) -> None:
+            nonlocal passed
+            wall = NOW + timedelta(seconds=passed)
+            due_while_sent.extend(m.id for m in states(session) if m.due_at is not None and m.due_at <= wall)
+            passed += 90
+
+    monkeypatch.setattr("labbook.services.outbox.time.monotonic", lambda: passed)
+    assert outbox.send_due(session, Slow(), OFFICE, now=NOW) == {"sent": 2}
+    assert due_while_sent == [states(session)[1].id], "only what nobody is sending yet"
+
+
 def test_the_pauses_grow_and_after_a_week_it_gives_up(session: Session, cast: Cast) -> None:
     book(session, cast.anna, "chamber")
     transaction.write(
