@@ -436,7 +436,8 @@ def _swap(
         reservation.expected_end = None
     reservation.flagged_at = None
     reservation.overrun_since = reservation.grow_at = None
-    reservation.displaced_since = reservation.freed_at = None
+    if moved or not _has_same_pieces(reservation, plan):
+        reservation.displaced_since = reservation.freed_at = None
     reservation.taken = sorted(frozenset(reservation.taken) - OF_THE_TIME)
     reservation.timing = of_all(p.timing for p in plan.facts).stored()
     reservation.overridden = sorted(checked.overridden)
@@ -475,12 +476,16 @@ def _takes_permit_back(reservation: Reservation, plan: Plan, now: datetime) -> d
     not what was looked at.
     """
     signed = reservation.permit_signed_at
-    before = {p.equipment_id: p.places for p in reservation.pieces}
-    same = before == {equipment.id: count for equipment, count in plan.pieces}
+    same = _has_same_pieces(reservation, plan)
     if signed is None or (same and plan.occupied.start <= now):
         return None
     reservation.permit_signed_at = reservation.permit_signed_by_id = None
     return signed
+
+
+def _has_same_pieces(reservation: Reservation, plan: Plan) -> bool:
+    before = {p.equipment_id: p.places for p in reservation.pieces}
+    return before == {equipment.id: count for equipment, count in plan.pieces}
 
 
 def _set_pieces(session: Session, reservation: Reservation, plan: Plan) -> None:

@@ -147,6 +147,28 @@ def test_who_is_displaced_may_be_moved_and_the_overrun_grows_on(
     assert verify(session) == []
 
 
+def test_who_only_gives_back_an_hour_at_the_end_is_still_displaced_and_told_once(
+    session: Session, cast: Cast, first: str, second: str
+) -> None:
+    sweep_at(session, "2026-03-24 13:00")
+    wish = ChangeReservation(end=at("2026-03-24 16:00"))
+    changes.change(session, second, wish, revision=None, actor=cast.carla, now=at("2026-03-24 13:05"))
+    assert stored(session, second).displaced_since == at("2026-03-24 13:00")
+    assert Step.DISPLACED not in sweep_at(session, "2026-03-24 13:10")
+    assert kinds_told(session, cast.carla.id).count("displaced") == 1
+
+
+def test_who_gives_back_an_hour_at_the_end_keeps_the_grace_time_from_when_they_could_come(
+    session: Session, cast: Cast, first: str, second: str
+) -> None:
+    sweep_at(session, "2026-03-24 13:00")
+    decisions.check_out(session, Decide(first), actor=cast.anna, now=at("2026-03-24 14:20"))
+    wish = ChangeReservation(end=at("2026-03-24 16:00"))
+    changes.change(session, second, wish, revision=None, actor=cast.carla, now=at("2026-03-24 14:25"))
+    assert Step.NO_SHOW not in sweep_at(session, "2026-03-24 14:49")
+    assert sweep_at(session, "2026-03-24 14:50") == {Step.NO_SHOW: 1}
+
+
 def test_an_overrun_is_over_when_it_was_extended_while_nobody_is_next(
     session: Session, cast: Cast, first: str
 ) -> None:
