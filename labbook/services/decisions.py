@@ -124,7 +124,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
             problems.append(Problem("too_early", params={"earliest": reservation.occupied_from}))
         if now >= reservation.occupied_until:
             problems.append(Problem("too_late", params={"end": reservation.occupied_until}))
-        if overruns.kept_waiting(session, [reservation.id]):
+        if overruns.kept_waiting(session, [reservation.id], now):
             problems.append(Problem("displaced"))
         # Asked of whoever operates: staff who check somebody in do it for the holder.
         participants = {p.user_id for p in reservation.participants}

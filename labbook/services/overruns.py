@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from labbook.domain.interval import Interval
@@ -22,21 +22,25 @@ from labbook.services.occupancy import drawn
 from labbook.services.opening import changed
 
 
-def kept_waiting(session: Session, reservation_ids: Collection[int]) -> frozenset[int]:
+def kept_waiting(session: Session, reservation_ids: Collection[int], now: datetime) -> frozenset[int]:
     """Those of them on whose places somebody else still is who has not checked out.
 
+    A piece whose own set-up is still to come is rightly somebody else's until then; only what begins by
+    itself waits for all of its pieces, since nobody is there to see.
     What stands there is locked against being given back meanwhile, so that whoever gives it back finds
     all whom it kept waiting.
     """
     own, other = aliased(Allocation), aliased(Allocation)
-    standing = aliased(Reservation)
+    waiting, standing = aliased(Reservation), aliased(Reservation)
     query = (
         select(own.reservation_id)
+        .join(waiting, waiting.id == own.reservation_id)
         .join(other, other.place_id == own.place_id)
         .join(standing, standing.id == other.reservation_id)
         .where(
             own.reservation_id.in_(reservation_ids),
             own.change_id.is_(None),
+            or_(own.starts_at <= now, waiting.check_in == "none"),
             other.change_id.is_(None),
             other.blocking.expression,
             other.starts_at < own.starts_at,
@@ -72,7 +76,7 @@ def release(session: Session, reservation: Reservation, now: datetime) -> None:
     ).all()
     if not waiting:
         return
-    still = kept_waiting(session, [each.id for each in waiting])
+    still = kept_waiting(session, [each.id for each in waiting], now)
     for each in waiting:
         if each.id in still:
             continue

@@ -208,15 +208,21 @@ def _reach_further(session: Session, row: Any, step: Step, now: datetime) -> Non
     session.expire(reservation)
 
 
+_NEED_PLACES = frozenset({Step.STARTED, Step.OPENED, Step.FLAGGED, Step.NO_SHOW})
+"""Not taken while somebody else is still there. A piece that is set up later than the rest may have become
+such after the window opened: nobody is missed for that."""
+
+
 def _take(
     session: Session, steps: Sequence[tuple[Any, Clock, tuple[Step, datetime] | None]], now: datetime
 ) -> tuple[list[Taken], int]:
     """Carry the steps out; how many rows had nothing to tell of."""
     opening = [
-        row.id for row, _, found in steps
-        if found is not None and found[1] <= now and found[0] in (Step.STARTED, Step.OPENED)
-    ]  # fmt: skip
-    held = overruns.kept_waiting(session, opening) if opening else frozenset[int]()
+        row.id
+        for row, _, found in steps
+        if found is not None and found[1] <= now and found[0] in _NEED_PLACES
+    ]
+    held = overruns.kept_waiting(session, opening, now) if opening else frozenset[int]()
     taken: list[Taken] = []
     silent: list[Taken] = []
     for row, clock, found in steps:

@@ -3,13 +3,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.errors import Refused
 from labbook.domain.reservation import Step
 from labbook.models import Allocation, Draw, Equipment, Reservation
-from labbook.services import changes, decisions, sweep
+from labbook.services import changes, decisions, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.verify import verify
 from tests.cast import NOW, Cast, at
@@ -144,6 +144,41 @@ def test_who_is_displaced_may_be_moved_and_the_overrun_grows_on(
     assert (row.displaced_since, row.freed_at) == (None, None)
     sweep_at(session, "2026-03-24 13:15")
     assert stored(session, first).occupied_until == at("2026-03-24 14:15")
+    assert verify(session) == []
+
+
+@pytest.fixture
+def shared(session: Session, cast: Cast) -> tuple[str, str]:
+    """On the oscilloscope until 10:00, and the competitor from then on, whose chamber is set up at 09:30."""
+    asks = update(Equipment).where(Equipment.slug == "scope").values(check_in="required")
+    transaction.write(session, lambda: session.execute(asks))
+    before = book(session, cast.anna, "scope", start="2026-03-24 08:00", end="2026-03-24 10:00").id
+    decisions.check_in(session, Decide(before), actor=cast.anna, now=at("2026-03-24 08:00"))
+    after = book(session, cast.carla, "chamber", "scope", start="2026-03-24 10:00", end="2026-03-24 12:00")
+    return before, decisions.approve(session, Decide(after.id), actor=cast.mia, now=NOW).id
+
+
+def test_who_sets_up_one_piece_is_not_displaced_by_whose_turn_it_still_is_on_another(
+    session: Session, cast: Cast, shared: tuple[str, str]
+) -> None:
+    _, after = shared
+    assert sweep_at(session, "2026-03-24 09:30") == {Step.OPENED: 1}
+    inside = decisions.check_in(session, Decide(after), actor=cast.carla, now=at("2026-03-24 09:40"))
+    assert inside.status == "in_use"
+
+
+def test_nobody_is_missed_while_another_piece_of_theirs_is_not_given_back(
+    session: Session, cast: Cast, shared: tuple[str, str]
+) -> None:
+    before, after = shared
+    sweep_at(session, "2026-03-24 09:30")
+    with pytest.raises(Refused) as refused:
+        decisions.check_in(session, Decide(after), actor=cast.carla, now=at("2026-03-24 10:05"))
+    assert [problem.code for problem in refused.value.problems] == ["displaced"]
+    done = sweep_at(session, "2026-03-24 10:30")
+    assert (done[Step.DISPLACED], Step.NO_SHOW in done) == (1, False)
+    decisions.check_out(session, Decide(before), actor=cast.anna, now=at("2026-03-24 10:40"))
+    assert decisions.check_in(session, Decide(after), actor=cast.carla, now=at("2026-03-24 10:45"))
     assert verify(session) == []
 
 
