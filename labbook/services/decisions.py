@@ -230,7 +230,8 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
             raise Forbidden("transfer")
         problems = policy.check(known, Phase.APPROVAL)
         overridden = frozenset(reservation.overridden)
-        if not actor.manages(reservation.facility_id):  # what was set aside for one person is not for another
+        # What was set aside for one person is not for another, nor by a manager for themselves.
+        if not actor.manages(reservation.facility_id) or named.holder.id == actor.id:
             overridden -= policy.OF_THE_HOLDER
         refuse_if_any(problems, (), overridden)
         reservation.overridden = sorted(overridden)

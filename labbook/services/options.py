@@ -160,7 +160,9 @@ def _checked(
             traceable=reservation.traceable,
         ),
     )
-    overridden = checked.overridden | policy.set_aside(checked.problems, reservation.overridden)
+    # What a manager set aside for a customer they do not set aside for themselves by becoming one.
+    kept = reservation.overridden if named.holder.id != actor.id else ()
+    overridden = checked.overridden | policy.set_aside(checked.problems, kept)
     if command.override and checked.may_override and not command.reason.strip():
         problems = [*problems, Problem("reason_missing", "reason")]
     refuse_if_any([*problems, *checked.problems], checked.placing.conflicts, overridden)

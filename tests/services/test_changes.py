@@ -347,6 +347,9 @@ def test_what_was_set_aside_for_one_person_is_not_for_whom_they_hand_over_to(
     with pytest.raises(Refused) as refused:
         decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.anna, now=NOW)
     assert codes(refused) == {"qualification_missing"}
+    with pytest.raises(Refused) as refused:  # nor a manager's for themselves
+        decisions.transfer(session, Decide(booked.id, to=cast.mia.email), actor=cast.mia, now=NOW)
+    assert codes(refused) == {"qualification_missing"}
     decisions.transfer(session, Decide(booked.id, to=cast.bo.email), actor=cast.mia, now=NOW)
 
 

@@ -106,6 +106,17 @@ def test_for_themselves_another_manager_has_to_approve(session: Session, cast: C
     assert [w.reservation.id for w in queue.read(session, viewer=cast.max, now=NOW)] == [held.id]
 
 
+def test_what_was_set_aside_for_a_customer_a_manager_does_not_take_for_themselves(
+    session: Session, cast: Cast
+) -> None:
+    months = {"start": "2026-04-01 10:00", "end": "2026-07-15 10:00"}
+    held = option(session, cast.mia, "scope", **months, override=("too_long",), reason="A whole campaign")
+    with pytest.raises(Refused) as refused:
+        converted(session, held.id, cast.mia, cast.mia.email)
+    assert codes(refused) == {"too_long"}
+    assert converted(session, held.id, cast.mia, cast.anna.email).status == "approved"
+
+
 def test_automatic_equipment_is_booked_by_its_own_rule(session: Session, cast: Cast) -> None:
     held = option(session, cast.mia, "scope")
     assert held.status == "requested"
