@@ -171,9 +171,12 @@ def _mixed(report: Report, session: Session, at: datetime) -> None:
     windows = [Window(at, at + HOUR, made)] * 3500
     windows += [Window(at - HOUR, at, made, "in_use")] * 3500
     windows += [Window(at - HOUR / 2, at + HOUR, made, check_in="required", grace=1800)] * 2000
-    for place in range(500):
-        windows.append(Window(at - HOUR, at, made, "in_use", "required", place=place))
-        windows.append(Window(at, at + HOUR, made, "approved", "required", 1800, place=place))
+    for number in range(50):  # on pieces of ten places: growing reads all places of its piece
+        pairs = []
+        for place in range(10):
+            pairs.append(Window(at - HOUR, at, made, "in_use", "required", place=place))
+            pairs.append(Window(at, at + HOUR, made, "approved", "required", 1800, place=place))
+        crowd(session, pairs, facility_id=1, holder=holder, slug=f"overruns-{number}")
     crowd(session, windows, facility_id=1, holder=holder, slug="mixed")
     _count(session)
     sweep.sweep(session, now=at - timedelta(minutes=1))  # reminders and openings before it
