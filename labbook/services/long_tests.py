@@ -265,8 +265,7 @@ def _lay_readout(visit: Visit, after: timedelta, layout: Layout, pending: list[V
 def _put(visit: Visit, at: datetime, layout: Layout) -> list[Problem]:
     """By hand: anywhere within the use; a warning where the lab has nobody there."""
     visit.planned_at, visit.fixed = at, True
-    span = span_of(visit)
-    if not layout.use.contains(span):
+    if not layout.use.has(at) or not layout.use.contains(span := span_of(visit)):
         window = {"start": layout.use.start, "end": layout.use.end}
         raise Refused([Problem("visit_outside", "at", params=window)])
     if visit.after is not None and at < (nominal := layout.nominal(timedelta(seconds=visit.after))):

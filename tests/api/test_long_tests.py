@@ -86,3 +86,11 @@ def test_a_competitor_learns_of_no_visit(app: Flask, anna: Script, app_cast: Cas
     everything = carla.get("/calendar", **window).text + carla.get("/reservations").text
     assert visit not in everything
     assert "visits" not in everything
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_visit_at_the_end_of_all_time_is_outside_the_use(anna: Script, app_cast: Cast, at: str) -> None:
+    one = soak(anna, app_cast)
+    assert codes(anna.ask("POST", f"{one}/visits", {"at": at})) == {"visit_outside"}
+    first = anna.get(one).json["long_test"]["visits"][0]["id"]
+    assert codes(anna.ask("POST", f"{one}/visits/{first}/move", {"at": at})) == {"visit_outside"}
