@@ -344,6 +344,7 @@ def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
         if now < reservation.ends_at
         else Interval(reservation.starts_at, reservation.ends_at),
         reservation.environment_version,
+        since=now,  # whoever was there until just now is not in the way of a set-up that lies before
     )
     own = [a.place_id for a in reservation.allocations if a.change_id is None]
     spans, utilities = facts.draws_of(session, plan)

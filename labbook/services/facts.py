@@ -73,11 +73,13 @@ class Plan:
     """Pieces of one facility over one period, as loaded: what a request, a move or an approval reasons about.
 
     Each piece occupies its own set-up and tear-down; an environment that states them replaces them all.
+    ``since``: nothing is occupied any more that lies before it.
     """
 
     pieces: Sequence[tuple[Equipment, int]]
     use: Interval
     environment: EnvironmentVersion | None = None
+    since: datetime | None = None
 
     @property
     def facility(self) -> Facility:
@@ -94,7 +96,10 @@ class Plan:
             longest = (max(e.setup for e, _ in self.pieces), max(e.teardown for e, _ in self.pieces))
             before = longest[0] if self.environment.setup is None else self.environment.setup
             after = longest[1] if self.environment.teardown is None else self.environment.teardown
-        return self.use.widened(timedelta(seconds=before), timedelta(seconds=after))
+        span = self.use.widened(timedelta(seconds=before), timedelta(seconds=after))
+        if self.since is not None and span.start < self.since < span.end:
+            return Interval(self.since, span.end)
+        return span
 
     @cached_property
     def occupied(self) -> Interval:

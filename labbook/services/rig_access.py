@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BindParameter, bindparam, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, bindparam, case, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from labbook.domain.access import Viewer, parties
 from labbook.domain.errors import NotFound
@@ -51,7 +51,7 @@ def access(session: Session, slug: str, *, viewer: Viewer, now: datetime) -> Acc
             check_in=row.check_in,
             start=row.start,
             end=row.end,
-            displaced=row.displaced_since is not None,
+            displaced=row.displaced_since is not None or bool(row.taken),
             permit_missing=row.permit_required and row.permit_signed_at is None,
         )
         if may_energise(hold, now) and parties(viewer, subject) & _AT_IT:
@@ -67,6 +67,19 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=Instant())
 _TAKES_PART = exists().where(
     Participant.reservation_id == Reservation.id, Participant.user_id == bindparam("me")
 )
+_other, _standing = aliased(Allocation), aliased(Reservation)
+_TAKEN = exists().where(
+    _other.place_id == Allocation.place_id,
+    _other.blocking.expression,
+    _other.change_id.is_(None),
+    _other.starts_at < Allocation.starts_at,
+    _other.reservation_id != Allocation.reservation_id,
+    _standing.id == _other.reservation_id,
+    _standing.status == Status.IN_USE,
+    _standing.check_in == "required",
+)
+"""Somebody before has not checked out: of two on one place only the earlier may energise."""
+
 _OWN = (
     select(
         Place.equipment_id,
@@ -84,6 +97,7 @@ _OWN = (
         Reservation.holder_id,
         Reservation.requested_by_id,
         _TAKES_PART.label("takes_part"),
+        func.max(case((_TAKEN, 1), else_=0)).label("taken"),
     )
     .join(Place, Allocation.place_id == Place.id)
     .join(Equipment, Place.equipment_id == Equipment.id)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -74,6 +74,7 @@ def sweep(
             continue
         for queue in QUEUES:
             found = due.run(session, queue, now=now, limit=left)
+            left = None if left is None else left - found.total()
             done += found
             progress = progress or bool(found)
         if not progress:  # nothing is due, or other processes are at it
@@ -147,13 +148,15 @@ _ROWS = (
         Reservation.changed_at,
         Reservation.cancel_cause,
         *CLOCK_COLUMNS,
-        exists().where(Change.reservation_id == Reservation.id, Change.state == "open").label("has_change"),
     )
     .where(Reservation.due_at.is_not(None), Reservation.due_at <= bindparam("now", type_=Instant()))
     .order_by(Reservation.due_at, Reservation.id)
     .with_for_update(of=Reservation, skip_locked=True)
 )
 _LONGEST_DUE = _ROWS.limit(bindparam("size"))
+_CHANGING = select(Change.reservation_id).where(
+    Change.reservation_id.in_(bindparam("ids", expanding=True)), Change.state == "open"
+)
 _ONE = _ROWS.where(Reservation.id == bindparam("row_id"))
 
 
@@ -165,10 +168,13 @@ def _row(session: Session, row_id: int, now: datetime) -> Sequence[Any]:
 def _batch(session: Session, size: int, now: datetime) -> _Outcome:
     """Of what is due and nobody else has, so many, the longest due first."""
     steps, apart = [], []
-    for row in session.execute(_LONGEST_DUE, {"size": size, "now": now}):
+    rows = session.execute(_LONGEST_DUE, {"size": size, "now": now}).all()
+    # Asked once the rows are locked: who changes one meanwhile has committed, or waits.
+    changing = set(session.scalars(_CHANGING, {"ids": [row.id for row in rows]})) if rows else set()
+    for row in rows:
         clock = clock_of(row)
         found = next_step(clock)
-        if found is not None and found[1] <= now and _reaches_further(row, found[0]):
+        if found is not None and found[1] <= now and _reaches_further(found[0], row.id in changing):
             apart.append(row.id)
         else:
             steps.append((row, clock, found))
@@ -182,6 +188,9 @@ def _single(session: Session, row_id: int, now: datetime) -> _Outcome:
     rows = _row(session, row_id, now)
     for row in rows:
         found = next_step(clock_of(row))
+        waits = found is not None and found[0] in _NEED_PLACES
+        if waits and overruns.kept_waiting(session, [row_id], now):
+            continue  # it is displaced, and what was proposed for it is wanted now more than before
         if found is not None and found[1] <= now:
             _reach_further(session, row, found[0], now)
     # What was done to it may have changed what it says.
@@ -191,11 +200,11 @@ def _single(session: Session, row_id: int, now: datetime) -> _Outcome:
     return _Outcome(taken, silent, ())
 
 
-def _reaches_further(row: Any, step: Step) -> bool:
+def _reaches_further(step: Step, is_changing: bool) -> bool:
     """Whether the step has to do with more than its own row."""
     if step in NOTICES:
         return False
-    return row.has_change or step in (Step.OVERRUN, Step.GROWN)
+    return is_changing or step in (Step.OVERRUN, Step.GROWN)
 
 
 def _reach_further(session: Session, row: Any, step: Step, now: datetime) -> None:

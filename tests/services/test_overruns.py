@@ -11,6 +11,7 @@ from labbook.domain.reservation import Step
 from labbook.models import Allocation, Draw, Equipment, Reservation
 from labbook.services import changes, decisions, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide
+from labbook.services.rig_access import access
 from labbook.services.verify import verify
 from tests.cast import NOW, Cast, at
 from tests.services.test_reservations import book
@@ -267,3 +268,51 @@ def test_who_says_a_new_expected_end_is_asked_again_then(session: Session, cast:
         wish = ChangeReservation(expected_end=at(f"2026-03-24 {hour}"))
         changes.change(session, first, wish, revision=None, actor=cast.anna, now=at("2026-03-24 10:05"))
         assert sweep_at(session, f"2026-03-24 {hour}") == {Step.EXPECTED_END: 1}
+
+
+def test_a_proposal_for_what_is_displaced_is_not_lost_with_its_start(
+    session: Session, cast: Cast, first: str, second: str
+) -> None:
+    wish = ChangeReservation(start=at("2026-03-26 10:00"), end=at("2026-03-26 13:00"))
+    changes.propose(session, second, wish, revision=None, actor=cast.mia, now=at("2026-03-24 12:30"))
+    sweep_at(session, "2026-03-24 15:00")
+    row = stored(session, second)
+    assert row.displaced_since is not None
+    assert [change.state for change in row.changes] == ["open"]
+    decisions.approve(session, Decide(second), actor=cast.carla, now=at("2026-03-24 15:05"))
+    assert stored(session, second).starts_at == at("2026-03-26 10:00")
+    assert verify(session) == []
+
+
+def test_who_comes_late_is_not_kept_out_by_whoever_was_there_until_just_now(
+    session: Session, cast: Cast
+) -> None:
+    """The set-up of a late check-in lies before it, and takes nothing that is over."""
+    missed = approved_chamber(session, cast, start="2026-03-24 10:00", end="2026-03-24 15:00")
+    sweep_at(session, "2026-03-24 10:30")
+    between = book(session, cast.carla, "chamber", start="2026-03-24 11:30", end="2026-03-24 12:00")
+    decisions.approve(session, Decide(between.id), actor=cast.mia, now=at("2026-03-24 10:40"))
+    decisions.check_in(session, Decide(between.id), actor=cast.carla, now=at("2026-03-24 11:00"))
+    decisions.check_out(session, Decide(between.id), actor=cast.carla, now=at("2026-03-24 12:00"))
+    late = decisions.check_in(session, Decide(missed), actor=cast.anna, now=at("2026-03-24 12:01"))
+    assert late.status == "in_use"
+    assert verify(session) == []
+
+
+def test_a_bounded_pass_is_bounded_over_all_that_is_due(session: Session, cast: Cast) -> None:
+    for slug in ("scope", "scope-2"):
+        book(session, cast.anna, slug)
+    assert sweep.sweep(session, now=at("2026-03-24 10:00"), limit=1).total() == 1
+
+
+def test_of_two_who_are_at_one_place_only_the_one_before_may_energise(
+    session: Session, cast: Cast, shared: tuple[str, str]
+) -> None:
+    before, after = shared
+    decisions.check_in(session, Decide(after), actor=cast.carla, now=at("2026-03-24 09:40"))
+    late = at("2026-03-24 10:05")
+    assert access(session, "scope", viewer=cast.anna, now=late).reservation == before
+    assert not access(session, "scope", viewer=cast.carla, now=late).allowed
+    assert access(session, "chamber", viewer=cast.carla, now=late).allowed
+    decisions.check_out(session, Decide(before), actor=cast.anna, now=at("2026-03-24 10:10"))
+    assert access(session, "scope", viewer=cast.carla, now=at("2026-03-24 10:11")).reservation == after
