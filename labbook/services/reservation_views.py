@@ -347,7 +347,7 @@ def summary_of(
         flagged_at=reservation.flagged_at,
         displaced_since=reservation.displaced_since,
         cancel_cause=reservation.cancel_cause,
-        decide_by=reservation.decide_by,
+        decide_by=_decide_by(reservation),
         overridden=reservation.overridden,
         pending_change=_change(reservation, pending) if pending else None,
         revision=reservation.revision,
@@ -364,6 +364,11 @@ def summary_of(
         hold=reservation.hold if reservation.status == Status.REQUESTED else None,
         customer=reservation.customer if sees_customer(viewer, subject_of(reservation)) else "",
     )
+
+
+def _decide_by(reservation: Reservation) -> datetime | None:
+    """The deadline that was stated, and at the latest the start: nothing is decided after that."""
+    return min(reservation.decide_by, reservation.starts_at) if reservation.decide_by else None
 
 
 def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | None) -> frozenset[str]:

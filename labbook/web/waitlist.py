@@ -26,7 +26,7 @@ from labbook.web.sign_in import own_path
 blueprint = page_blueprint("waitlist")
 
 STEPS: dict[str, tuple[Callable[..., EntryView], object]] = {
-    "take": (waiting.take, _l("It is yours.")),
+    "take": (waiting.take, _l("Taken. Where a manager has to agree, it is held for you until they decide.")),
     "let-go": (waiting.let_go, _l("Let go; it is offered to the next in line.")),
     "withdraw": (waiting.withdraw, _l("You wait for it no longer.")),
 }
