@@ -76,7 +76,7 @@ def test_from_a_refusal_to_the_waitlist_to_an_offer_that_is_taken(house: House) 
     assert "0 requests" not in house.mia.get("/").text
     assert "Nothing waits for you" in house.mia.get("/approvals").text
     taken = pressed(house.anna, home, "Take it")
-    assert "It is yours." in taken.text
+    assert "Taken." in taken.text
     assert "1 waiting" in house.mia.get("/approvals").text
     assert "taken" in house.anna.get("/waitlist").text
 
