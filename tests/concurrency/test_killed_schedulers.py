@@ -126,6 +126,7 @@ def coming_due(session: Session, cast: Cast, size: int) -> dict[int, tuple[str, 
                 wants=[WaitlistWant(equipment_id=scope)],
             )
         )
+    session.commit()  # the crowd begins with a clean sheet
     (test,) = crowd(
         session,
         [Window(made - timedelta(hours=1), later, made, "in_use")],
