@@ -87,6 +87,7 @@ def live_server(app: Flask, database_url: str, app_cast: Cast, tmp_path: Path) -
 def chromium_browser() -> Iterator[Browser]:
     found = chromium()
     if found is None:
+        # At home the rest still runs, and the end says what is missing; with CI=true a skip is a failure.
         pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
