@@ -43,6 +43,9 @@ class Reservation(Base):
     ``displaced_since``: what overran before it still stands on its place; ``freed_at``: since when nothing
     of the lab's keeps its people waiting any more. ``grow_at``: when an overrun's occupation grows next.
     ``permit_required``: nothing may be energised until ``permit_signed_at``.
+
+    ``needs`` (as in ``EnvironmentVersion``) and ``ambient`` are what was asked for without a recipe.
+    ``draws_stated``: utility -> thousandths of its unit that a manager stated instead of what was reckoned.
     """
 
     __tablename__ = "reservations"
@@ -106,6 +109,9 @@ class Reservation(Base):
     permit_required: Mapped[bool] = mapped_column(server_default=text("false"))
     permit_signed_at: Mapped[datetime | None]
     permit_signed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    needs: Mapped[list[dict[str, Any]]] = mapped_column(JSON, server_default="[]", default=list)
+    ambient: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    draws_stated: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     due_at: Mapped[datetime | None]
     due_attempts: Mapped[int] = mapped_column(server_default="0")
     due_error: Mapped[str | None]
