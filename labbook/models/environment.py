@@ -40,13 +40,15 @@ class Environment(Base):
 class EnvironmentVersion(Base):
     """One state of a recipe; reservations keep the number they were made with.
 
-    ``needs``: ``[{"equipment": slug} | {"category": c, "capabilities": {name: range}}, "count", "places"]``.
+    ``needs``: ``[{"equipment": slug} | {"category": c, "capabilities": {name: range}}, "count", "places"]``;
+    ``"whole": true`` instead of ``places`` takes every place that the piece has.
     ``setup``, ``teardown`` in seconds, None for "the longest of its parts'". ``draws`` maps the slug of a
     utility to thousandths of its unit, instead of the sum of the parts'. ``readouts``: after how many seconds
     of running the test is read out.
 
     ``staffing``: ``attended`` (within staffed hours only), ``unattended`` (then ``on_call`` says who comes
-    and ``safe_state`` what the set-up falls into), None for "as its parts say". ``qualifications`` and
+    and ``safe_state`` what the set-up falls into), None for "as its parts say". ``run``: how many seconds of
+    use it usually takes, None where that differs. ``qualifications`` and
     ``hazards`` are codes, in addition to its parts'. ``note``: what this version changed, by
     ``created_by_id``.
     """
@@ -63,6 +65,7 @@ class EnvironmentVersion(Base):
     name: Mapped[dict[str, str]]
     setup: Mapped[int | None]
     teardown: Mapped[int | None]
+    run: Mapped[int | None]
     ambient: Mapped[dict[str, Any]]
     draws: Mapped[dict[str, Any]]
     permit: Mapped[bool] = mapped_column(server_default=text("false"))

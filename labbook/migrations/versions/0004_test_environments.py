@@ -13,6 +13,7 @@ COLUMNS = {
         "retired_at INSTANT",
     ],
     "environment_versions": [
+        "run INTEGER",
         "description JSON DEFAULT '{}' NOT NULL",
         "staffing VARCHAR CONSTRAINT ck_environment_versions_staffing"
         " CHECK (staffing IN ('attended','unattended'))",
