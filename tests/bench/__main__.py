@@ -267,7 +267,7 @@ def main() -> None:
     asked = set(sys.argv[1:])
     engines = [engine for engine in ENGINES if engine in asked] or ENGINES
     folder = Path(tempfile.mkdtemp(prefix="labbook-bench-"))
-    databases = Databases(folder)
+    databases = Databases(folder, durable=True)
     tables: list[Table | Report] = []
     try:
         if "sweep" not in asked:
