@@ -396,6 +396,30 @@ _BUSY_ENTRY = _object(
     hazards=_list({"type": "string"}),
 )
 
+_SLOTS = _object(
+    ("items", "because"),
+    items=_list(
+        _object(
+            ("start", "end", "occupied", "equipment"),
+            start=INSTANT,
+            end=INSTANT,
+            occupied=_SPAN,
+            equipment=_list(_PIECE),
+        )
+    ),
+    because=_list(
+        _object(
+            ("reason", "equipment", "utility", "need", "until", "message"),
+            reason=_string("`taken`, `unstaffed`, `shutdown`, `over_budget`, `other_ambient`, `unmet`, …"),
+            equipment=_or_null(SLUG),
+            utility=_or_null(SLUG),
+            need=_or_null({"type": "integer", "description": "Its place among the needs, from 0."}),
+            until=_or_null({**INSTANT, "description": "Null: throughout the time that was looked at."}),
+            message=_string("The same as a sentence."),
+        )
+    ),
+)
+
 _WAITS = {
     "mode": {"type": "string", "enum": list(MODES), "default": "offer"},
     "equipment": _list(SLUG, minItems=1, maxItems=PIECES_LIMIT),
@@ -468,6 +492,7 @@ SCHEMAS: Mapping[str, Json] = {
     "VisitStep": _VISIT_STEP,
     "VisitMove": _VISIT_MOVE,
     "TestStep": _TEST_STEP,
+    "Slots": _SLOTS,
     "FullEntry": _FULL_ENTRY,
     "BusyEntry": _BUSY_ENTRY,
     "Facility": _FACILITY,
@@ -726,6 +751,33 @@ def _catalogue_paths() -> Json:
                     ),
                     "304": {"description": "Nothing has changed."},
                 },
+            }
+        },
+        "/slots": {
+            "get": {
+                "summary": "The earliest slots that work, and what stood in the way of anything earlier",
+                "description": (
+                    "For one of `environment`, `equipment` and `need`. Each slot has a piece of its own for "
+                    "every need, chosen so that as little as possible of what it offers stays unused; "
+                    "`POST /reservations` takes it as it is."
+                ),
+                "parameters": [
+                    _parameter("environment", "All that this test environment needs."),
+                    _parameter("equipment", "These pieces, commas between them; `a:2` for two places of a."),
+                    _parameter(
+                        "need",
+                        "A category and what it must be able to do, as in `dc-source; dc_voltage: 800 V; "
+                        "places: 1; count: 2`; may be given several times.",
+                        _list({"type": "string"}),
+                        explode=True,
+                    ),
+                    _parameter("facility", "Where, for needs that several could meet."),
+                    {**_parameter("duration", "Of use, as in `PT4H`."), "required": True},
+                    _parameter("from", "The earliest start; now, if left out.", INSTANT),
+                    _parameter("to", "The latest end; as far ahead as one may book, if left out.", INSTANT),
+                    _parameter("limit", "How many, up to 100.", {"type": "integer", "default": 5}),
+                ],
+                "responses": _answers(200, "By start; empty when nothing works.", _ref("Slots"), 422),
             }
         },
         "/facilities": listed("Laboratories", "Facility"),

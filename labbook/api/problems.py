@@ -90,8 +90,12 @@ def said(problems: Sequence[Problem]) -> list[Mapping[str, Any]]:
 
 
 def _sentence(problem: Problem) -> str:
-    locale = g.api_viewer.locale if "api_viewer" in g else "en"
-    return wording.sentence(problem.code, problem.params, locale)
+    return wording.sentence(problem.code, problem.params, locale())
+
+
+def locale() -> str:
+    """The language of whoever asks."""
+    return str(g.api_viewer.locale) if "api_viewer" in g else "en"
 
 
 _TITLES = {400: "Malformed", 404: "Not found", 405: "Method not allowed", 413: "Too large"}

@@ -19,6 +19,7 @@ T = TypeVar("T")
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+_REPEATABLE = frozenset({"capability", "need"})
 _UNPRINTABLE = re.compile("[\ud800-\udfff\0]")
 
 
@@ -173,7 +174,7 @@ class Query:
         for name in sorted(set(args)):
             if name not in known:
                 self.problems.append(Problem("unknown_field", name[:100]))
-            elif len(args.getlist(name)) > 1 and name != "capability":
+            elif len(args.getlist(name)) > 1 and name not in _REPEATABLE:
                 self.problems.append(Problem("repeated", name))
 
     def text(self, name: str, limit: int = 200) -> str | None:

@@ -120,6 +120,17 @@ def offers(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> bool:
     )
 
 
+def surplus(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> float:
+    """How much more than what is needed is offered: 0 for exactly that, 0.69 for twice as much at one end.
+
+    Logarithmic, so that a need of several quantities weighs each by its ratio and not by its unit.
+    """
+    above = max(0.0, offered["high"] - needed["high"])
+    below = max(0.0, needed["low"] - offered["low"])
+    scale = max(abs(needed["low"]), abs(needed["high"]), TOLERANCE)
+    return math.log1p(above / scale) + math.log1p(below / scale)
+
+
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two sets of stored ranges say the same, in whatever unit they were written."""
     return one.keys() == other.keys() and all(

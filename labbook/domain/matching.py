@@ -45,11 +45,12 @@ class Candidate:
         if need.equipment is not None:
             return self.slug == need.equipment
         return self.category == need.category and all(
-            name in self.capabilities and self.meets(self._offer(name, need.places), asked)
+            name in self.capabilities and self.meets(self.offer(name, need.places), asked)
             for name, asked in need.capabilities.items()
         )
 
-    def _offer(self, name: str, places: int) -> Any:
+    def offer(self, name: str, places: int) -> Any:
+        """What ``places`` places of it offer of one capability."""
         one = self.capabilities[name]
         return in_parallel(one, places) if self.parallel else one
 

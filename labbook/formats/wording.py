@@ -27,6 +27,8 @@ SENTENCES: Mapping[str, str] = {
     "retired": N_("{equipment} is no longer in use."),
     "too_many_places": N_("{equipment} has {places} places; {wanted} were asked for."),
     "unknown_equipment": N_("There is no equipment “{equipment}”."),
+    "one_question": N_("Ask for a test environment, for named equipment or for needs: one of the three."),
+    "no_such_category": N_("No facility has equipment of these categories."),
     "several_facilities": N_("All equipment of a reservation must be in the same facility."),
     "too_many_pieces": N_("A reservation takes at most {limit} pieces of equipment."),
     "calibration_ends": N_("The calibration of {equipment} holds until {due} only."),
@@ -204,7 +206,14 @@ TYPES: Mapping[str, str] = {
 
 def sentence(code: str, params: Mapping[str, Any], locale: str = "en", zone: tzinfo = UTC) -> str:
     """The problem ``code`` as a sentence. Instants are written on the wall clock of ``zone``."""
-    message = translated(SENTENCES[code], locale)
+    return sentence_of(SENTENCES[code], params, locale, zone)
+
+
+def sentence_of(
+    message: str, params: Mapping[str, Any], locale: str = "en", zone: tzinfo | None = UTC
+) -> str:
+    """The same of a message that is no problem's."""
+    message, zone = translated(message, locale), zone or UTC
     return message.format_map({name: _written(name, value, locale, zone) for name, value in params.items()})
 
 

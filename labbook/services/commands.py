@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+
+from labbook.domain.matching import Need
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class RequestReservation:
     manager sets aside, for ``reason``. ``dry_run`` checks everything and keeps nothing.
     ``hold``: kept for somebody to decide, as an ``option`` for ``customer`` or an ``offer``, until
     ``decide_by``; no channel asks for one by itself. ``waited``: the waitlist asks, in its actor's name.
+    ``needs`` without an ``environment``: what was looked for, with the ``ambient`` it asks for; the equipment
+    is chosen for it, or must be exactly what it needs.
     """
 
     equipment: tuple[Wanted, ...]
@@ -48,6 +54,8 @@ class RequestReservation:
     customer: str = ""
     decide_by: datetime | None = None
     waited: bool = False
+    needs: tuple[Need, ...] = ()
+    ambient: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

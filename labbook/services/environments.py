@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.capability import offers, same
@@ -53,7 +55,7 @@ def pieces_for(
     if command.equipment:
         problems += mismatches(session, recipe, command.equipment)
         return recipe, command.equipment
-    needs = _needs(recipe)
+    needs = needs_of(recipe)
     candidates = _candidates(session, recipe.environment.facility_id)
     free = candidates
     if search:
@@ -75,7 +77,7 @@ def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wa
         for candidate in _candidates(session, recipe.environment.facility_id)
         if candidate.slug in asked
     ]
-    if match(_needs(recipe), named) == asked:
+    if match(needs_of(recipe), named) == asked:
         return []
     return [Problem("environment_mismatch", "equipment", params={"environment": recipe.environment.slug})]
 
@@ -88,7 +90,8 @@ def counted(wanted: Iterable[Wanted]) -> dict[str, int]:
     return counts
 
 
-def _needs(recipe: EnvironmentVersion) -> list[Need]:
+def needs_of(recipe: EnvironmentVersion) -> list[Need]:
+    """Each need once for every piece that it asks for."""
     return [
         Need(
             equipment=need.get("equipment"),
@@ -101,17 +104,34 @@ def _needs(recipe: EnvironmentVersion) -> list[Need]:
     ]
 
 
+_OFFERED = (
+    select(Equipment.slug, Equipment.category, Equipment.places, Equipment.capabilities, Equipment.parallel)
+    .where(Equipment.state == "in_service")
+    .order_by(Equipment.slug)
+)
+
+
 def _candidates(session: Session, facility_id: int) -> list[Candidate]:
-    rows = session.execute(
-        select(
-            Equipment.slug, Equipment.category, Equipment.places, Equipment.capabilities, Equipment.parallel
-        )
-        .where(Equipment.facility_id == facility_id, Equipment.state == "in_service")
-        .order_by(Equipment.slug)
+    return _read_candidates(session, _OFFERED.where(Equipment.facility_id == facility_id))
+
+
+def candidates(session: Session, facility_id: int, needs: Sequence[Need]) -> list[Candidate]:
+    """Of what is in service, the named pieces and those of the categories that are needed."""
+    named = [need.equipment for need in needs if need.equipment is not None]
+    categories = {need.category for need in needs if need.equipment is None}
+    return _read_candidates(
+        session,
+        _OFFERED.where(
+            Equipment.facility_id == facility_id,
+            or_(Equipment.slug.in_(named), Equipment.category.in_(categories)),
+        ),
     )
+
+
+def _read_candidates(session: Session, query: Select[Any]) -> list[Candidate]:
     return [
         Candidate(slug, category, places, capabilities, meets=offers, parallel=parallel)
-        for slug, category, places, capabilities, parallel in rows
+        for slug, category, places, capabilities, parallel in session.execute(query)
     ]
 
 
@@ -131,6 +151,23 @@ def _free(
         for equipment, _ in pieces
     }
     return [c.with_places(left[c.slug]) for c in candidates if left.get(c.slug)]
+
+
+def ambients(
+    session: Session, equipment_ids: Collection[int], within: Interval, *, apart_from: Collection[int] = ()
+) -> list[tuple[str, datetime, datetime, Mapping[str, Any]]]:
+    """Slug, span and profile of whatever has a profile and occupies one of these pieces."""
+    rows = session.execute(
+        select(Equipment.slug, Allocation.starts_at, Allocation.ends_at, EnvironmentVersion.ambient)
+        .select_from(Place)
+        .join(Equipment, Place.equipment_id == Equipment.id)
+        .join(Allocation, Allocation.place_id == Place.id)
+        .join(Reservation, Allocation.reservation_id == Reservation.id)
+        .join(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
+        .where(Place.equipment_id.in_(equipment_ids), *OVERLAPPING, Reservation.id.not_in(list(apart_from))),
+        {"since": within.start, "until": within.end},
+    )
+    return [(slug, start, end, ambient) for slug, start, end, ambient in rows if ambient]
 
 
 def ambient_clashes(session: Session, plan: Plan, *, apart_from: int | None = None) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from labbook.domain.interval import Interval
 from labbook.domain.reservation import BLOCKING
 from labbook.models import Allocation, Draw, Instant, Place, Reservation
+from labbook.models.base import microseconds
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,30 @@ def occupied_places(
     return found
 
 
+_SPANS = (
+    select(Allocation.place_id, microseconds(Allocation.starts_at), microseconds(Allocation.ends_at))
+    .select_from(Place)
+    .join(Allocation, Allocation.place_id == Place.id)
+    .where(
+        Place.id.in_(bindparam("places", expanding=True)),
+        *OVERLAPPING,
+        Allocation.reservation_id.not_in(bindparam("apart_from", expanding=True)),
+    )
+    .order_by(Allocation.place_id, Allocation.starts_at)
+)
+
+
+def occupied_spans(
+    session: Session, place_ids: Collection[int], within: Interval, *, apart_from: Collection[int] = ()
+) -> dict[int, list[tuple[int, int]]]:
+    """As ``occupied_places``, in microseconds since the epoch: for a search over very many of them."""
+    asked = {"places": list(place_ids), "since": within.start, "until": within.end}
+    found: dict[int, list[tuple[int, int]]] = {}
+    for place_id, start, end in session.execute(_SPANS, asked | {"apart_from": list(apart_from)}):
+        found.setdefault(place_id, []).append((start, end))
+    return found
+
+
 def drawn(
     session: Session, utility_ids: Collection[int], within: Interval, *, apart_from: int | None = None
 ) -> dict[int, list[tuple[Interval, int]]]:
@@ -104,6 +129,30 @@ def drawn(
     found: dict[int, list[tuple[Interval, int]]] = {}
     for utility_id, start, end, amount in session.execute(query):
         found.setdefault(utility_id, []).append((Interval(start, end), amount))
+    return found
+
+
+_DRAWN_SPANS = select(
+    Draw.utility_id, microseconds(Draw.starts_at), microseconds(Draw.ends_at), Draw.amount
+).where(
+    Draw.utility_id.in_(bindparam("utilities", expanding=True)),
+    Draw.blocking,
+    Draw.starts_at < _UNTIL,
+    Draw.ends_at > _SINCE,
+    Draw.reservation_id.not_in(bindparam("apart_from", expanding=True)),
+)
+
+
+def drawn_spans(
+    session: Session, utility_ids: Collection[int], within: Interval, *, apart_from: Collection[int] = ()
+) -> dict[int, list[tuple[int, int, int]]]:
+    """As ``drawn``: utility id -> ``(start, end, amount)`` in microseconds since the epoch."""
+    asked = {"utilities": list(utility_ids), "since": within.start, "until": within.end}
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for utility_id, start, end, amount in session.execute(
+        _DRAWN_SPANS, asked | {"apart_from": list(apart_from)}
+    ):
+        found.setdefault(utility_id, []).append((start, end, amount))
     return found
 
 

@@ -22,6 +22,7 @@ READS = (
     "/projects",
     "/reservations",
     "/calendar",
+    "/slots",
     "/waitlist",
     "/me",
 )

@@ -1,0 +1,66 @@
+"""What stood in the way of an earlier slot, as sentences. ``{until}`` is left out where nothing ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any, Protocol
+
+from labbook.formats.wording import sentence_of
+from labbook.formats.words import N_, localised
+
+
+class Hindrance(Protocol):
+    """``services.slot_search.InTheWay``, which this layer does not know."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def equipment(self) -> str | None: ...
+    @property
+    def utility(self) -> str | None: ...
+    @property
+    def need(self) -> int | None: ...
+    @property
+    def until(self) -> Any: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+
+UNTIL: Mapping[str, str] = {
+    "taken": N_("{name} is taken until {until}."),
+    "unstaffed": N_("{name} is used only while the laboratory is staffed, which it is again at {until}."),
+    "shutdown": N_("The facility is shut down until {until}."),
+    "other_ambient": N_("{name} runs another ambient profile until {until}."),
+    "lead_time": N_("{name} must be booked ahead: the earliest start is {until}."),
+    "over_budget": N_("{name} would carry {peak} of {capacity} {unit} until {until}."),
+    "off_grid": N_("{name} is booked in fixed steps, of which the next begins at {until}."),
+}
+THROUGHOUT: Mapping[str, str] = {
+    "taken": N_("{name} is taken for all of that time."),
+    "unstaffed": N_("{name} is used only while the laboratory is staffed, and it never is for so long."),
+    "shutdown": N_("The facility is shut down for all of that time."),
+    "other_ambient": N_("{name} runs another ambient profile for all of that time."),
+    "lead_time": N_("{name} must be booked further ahead than that."),
+    "over_budget": N_("{name} would carry {peak} of {capacity} {unit} for all of that time."),
+    "off_grid": N_("{name} is booked in fixed steps, and none of them fits."),
+    "horizon": N_("{name} cannot be booked so far ahead."),
+    "too_short": N_("{name} is booked for longer than that only."),
+    "too_long": N_("{name} is not booked for so long at once."),
+    "organisation_until": N_("Your organisation may not book {name} for so late a time."),
+    "organisation_category": N_("Your organisation may not book {name}."),
+    "qualification_missing": N_("{name} asks for a qualification that you do not have then."),
+    "unmet": N_("Nothing in service meets need {number}."),
+    "too_few": N_("{name} has too few places."),
+}
+
+
+def sentence(
+    found: Hindrance, names: Mapping[str, Mapping[str, str]], locale: str = "en", zone: tzinfo | None = None
+) -> str:
+    """One sentence; instants on the wall clock of ``zone``."""
+    slug = found.equipment or found.utility
+    named = localised(names[slug], locale) if slug is not None and slug in names else slug or ""
+    params = dict(found.params) | {"name": named, "until": found.until, "number": (found.need or 0) + 1}
+    texts = UNTIL if found.until is not None and found.reason in UNTIL else THROUGHOUT
+    return sentence_of(texts[found.reason], params, locale, zone)

@@ -1,0 +1,114 @@
+"""The earliest slots that work, over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from labbook.domain.capability import parse_offer
+from labbook.extensions import db
+from labbook.models import Environment, EnvironmentVersion, Equipment
+from tests.api.asking import START, Script, codes
+from tests.cast import Cast, at
+
+FROM = {"from": START.isoformat()}
+
+
+@pytest.fixture
+def anna(app: Flask, app_cast: Cast) -> Script:
+    return Script(app, app_cast.anna)
+
+
+def slots(script: Script, **asked: Any) -> dict[str, Any]:
+    answer = script.get("/slots", **(FROM | asked))
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def starts(found: dict[str, Any]) -> list[str]:
+    return [item["start"] for item in found["items"]]
+
+
+def written(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def recipe(cast: Cast, slug: str, needs: list[dict[str, Any]], **more: Any) -> None:
+    db.session.rollback()
+    db.session.connection(execution_options={"labbook_write": True})
+    row = Environment(slug=slug, facility_id=cast.facility_id)
+    values: dict[str, Any] = {"name": {"en": slug}, "ambient": {}, "draws": {}}
+    row.versions.append(EnvironmentVersion(number=1, needs=needs, **(values | more)))
+    db.session.add(row)
+    db.session.commit()
+
+
+def test_a_free_piece_is_to_be_had_from_the_first_grid_point_on(anna: Script) -> None:
+    found = slots(anna, equipment="scope", duration="PT2H", limit=2)
+    assert starts(found) == [written(START), written(START + timedelta(minutes=15))]
+    assert found["items"][0]["equipment"] == [{"slug": "scope", "places": 1}]
+    assert found["because"] == []
+
+
+def test_every_slot_that_is_offered_can_be_booked_as_it_is(app: Flask, app_cast: Cast, anna: Script) -> None:
+    Script(app, app_cast.carla).book("source", hours=5)
+    recipe(
+        app_cast,
+        "inverter",
+        [{"category": "dc-source", "capabilities": {}}, {"category": "oscilloscope", "capabilities": {}}],
+        setup=3600,
+    )
+    (slot,) = slots(anna, environment="inverter", duration="PT2H", limit=1)["items"]
+    # Two sources at once are more than the feeder gives, so it is not source-2 meanwhile.
+    assert slot["start"] == written(START + timedelta(hours=6))
+    assert slot["occupied"]["start"] == written(START + timedelta(hours=5))
+    body = {name: slot[name] for name in ("start", "end", "equipment")}
+    made = anna.ask("POST", "/reservations", body | {"environment": "inverter", "title": "Efficiency"})
+    assert made.status_code == 201, made.json
+
+
+def test_needs_are_stated_in_whatever_unit(app_cast: Cast, anna: Script) -> None:
+    db.session.rollback()
+    db.session.connection(execution_options={"labbook_write": True})
+    for slug, most in (("source", "1500 V"), ("source-2", "600 V")):
+        row = db.session.query(Equipment).filter_by(slug=slug).one()
+        row.capabilities = {"dc_voltage": parse_offer(most).stored()}
+    db.session.commit()
+    chosen = slots(anna, need="dc-source; dc_voltage: 0.8 kV", duration="PT1H", limit=1)["items"][0]
+    assert chosen["equipment"] == [{"slug": "source", "places": 1}]
+    # Where the smaller one will do, the greater one is left to whoever needs it.
+    chosen = slots(anna, need="dc-source; dc_voltage: 500 V", duration="PT1H", limit=1)["items"][0]
+    assert chosen["equipment"] == [{"slug": "source-2", "places": 1}]
+    none = slots(anna, need="dc-source; dc_voltage: 3 kV", duration="PT1H")
+    assert none["items"] == []
+
+
+def test_the_staffed_hours_and_the_clocks_going_forward_are_kept(app_cast: Cast, app: Flask) -> None:
+    """Summer time begins on Sunday the 29th of March 2026."""
+    bo = Script(app, app_cast.bo)
+    found = slots(
+        bo, equipment="hipot", duration="PT8H", limit=1, **{"from": at("2026-03-28 09:00").isoformat()}
+    )
+    assert starts(found) == [written(at("2026-03-30 08:00"))]
+
+
+def test_a_question_that_is_none_is_refused_with_all_that_is_wrong(anna: Script) -> None:
+    wrong: TestResponse = anna.get("/slots", duration="a while", **{"from": "yesterday"}, limit=1000)
+    assert wrong.status_code == 422
+    assert codes(wrong) == {"not_a_duration", "not_an_instant", "out_of_bounds"}
+    assert codes(anna.get("/slots", duration="PT1H")) == {"missing"}
+    assert codes(anna.get("/slots", duration="PT1H", equipment="nothing")) == {"unknown_equipment"}
+    assert codes(anna.get("/slots", duration="PT1H", environment="nothing")) == {"unknown_environment"}
+    assert codes(anna.get("/slots", duration="PT1H", need="a; b; c: 5 parsecs per moon")) >= {
+        "malformed_capability"
+    }
+
+
+def test_a_window_shorter_than_the_use_is_refused(anna: Script) -> None:
+    asked = FROM | {"to": (START + timedelta(hours=1)).isoformat()}
+    assert codes(anna.get("/slots", equipment="scope", duration="PT2H", **asked)) == {"window_too_short"}
