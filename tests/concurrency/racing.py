@@ -48,7 +48,9 @@ def _attempts(barrier: Barrier, begin: Begin, task: Any, rounds: int) -> list[An
 
 def race(begin: Begin, tasks: list[Any], rounds: int) -> list[list[Answer]]:
     """The answers round by round. No client outlives the race, whatever becomes of it."""
-    context = multiprocessing.get_context("spawn")
+    # As fresh as spawned, but from a process that has read the code already: sixteen times that is long.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.concurrency.test_races", "tests.concurrency.test_waitlist_races"])
     barrier = context.Barrier(len(tasks))
     clients, pipes = [], []
     try:
