@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     # environments
     "unknown_environment": N_("There is no test environment “{environment}”."),
     "environment_mismatch": N_("This equipment does not fit what {environment} needs."),
+    "needs_mismatch": N_("This equipment does not fit the needs that were stated."),
     "environment_unmet": N_("No equipment in service meets what {environment} needs."),
     "other_ambient": N_("{equipment} runs another ambient profile at that time."),
     # time

@@ -45,6 +45,7 @@ def pieces_for(
     when nothing free will do, equipment that would do otherwise is returned, so that the conflict shows.
     """
     if command.environment is None:
+        problems += _strangers_to(session, command)
         return None, command.equipment
     recipe = current(session, command.environment)
     if recipe is None:
@@ -67,6 +68,16 @@ def pieces_for(
         )
         return recipe, ()
     return recipe, tuple(Wanted(slug, places) for slug, places in sorted(chosen.items()))
+
+
+def _strangers_to(session: Session, command: RequestReservation) -> list[Problem]:
+    """A problem unless the named pieces are exactly what was looked for, where that is said."""
+    if not command.needs:
+        return []
+    asked = counted(command.equipment)
+    rows = _read_candidates(session, _OFFERED.where(Equipment.slug.in_(asked)))
+    named = [each.with_places(min(each.places, asked[each.slug])) for each in rows]
+    return [] if match(command.needs, named) == asked else [Problem("needs_mismatch", "equipment")]
 
 
 def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wanted]) -> list[Problem]:
@@ -101,6 +112,21 @@ def needs_of(recipe: EnvironmentVersion) -> list[Need]:
         )
         for need in recipe.needs
         for _ in range(need.get("count", 1))
+    ]
+
+
+def stored_needs(needs: Iterable[Need]) -> list[dict[str, Any]]:
+    """As ``EnvironmentVersion`` keeps them."""
+    return [
+        {"equipment": need.equipment, "count": 1, "places": need.places}
+        if need.equipment is not None
+        else {
+            "category": need.category,
+            "capabilities": dict(need.capabilities),
+            "count": 1,
+            "places": need.places,
+        }
+        for need in needs
     ]
 
 

@@ -370,6 +370,8 @@ def _build(
         holder_id=holder.id,
         requested_by_id=actor.id,
         environment_version_id=plan.environment.id if plan.environment else None,
+        needs=environments.stored_needs(command.needs) if command.environment is None else [],
+        ambient=dict(command.ambient) if command.environment is None else {},
         traceable=command.traceable,
         permit_required=plan.environment is not None and plan.environment.permit,
         check_in="required" if guarded else "none",

@@ -340,7 +340,9 @@ class _Looking:
             apart_from=self.asked.apart_from,
         )
         hours = facts.hours_of(self.session, self.facility, wide)
-        shut = [Closed("shutdown", _span(each)) for each in hours.shutdowns_within(wide)]
+        # What has to be set up first cannot have been set up before now.
+        shut = [Closed("set_up", (_ALWAYS[0], ticks(self.now)))]
+        shut += [Closed("shutdown", _span(each)) for each in hours.shutdowns_within(wide)]
         attended = self.recipe is not None and self.recipe.staffing == "attended"
         unstaffed = (
             [Closed("unstaffed", span) for span in _unstaffed(hours, wide)]

@@ -46,7 +46,7 @@ def form() -> str:
         rows=asking.rows(values),
         kept=kept,
         zone=zone.key,
-        names=_names(offered),
+        names=names(offered),
         fold={name: fields.is_fold_day(values.get(f"{name}_date", ""), zone) for name in _MOMENTS},
         outlook=outlook.of_refusal(Fields(values), offered, kept.problems, kept.conflicts),
         overridable=_overridable(kept, viewer()),
@@ -66,7 +66,7 @@ def book() -> Response:
     asked = asking.command(Fields(request.form), offered)
     ask = reservations.request if asked.hold is None else options.create
     made = ask(database(), asked, actor=viewer(), now=now())
-    _tell(made)
+    tell(made)
     return redirect(url_for("reservations.show", public_id=made.id), 303)
 
 
@@ -75,7 +75,7 @@ def check() -> str:
     """What would become of the form as it stands: a part of the page, for its script."""
     offered = choices.for_booking(database(), viewer=viewer())
     found = outlook.rehearsed(Fields(request.form), offered)
-    return render_template("booking/_outlook.html", outlook=found, names=_names(offered), live=True)
+    return render_template("booking/_outlook.html", outlook=found, names=names(offered), live=True)
 
 
 @blueprint.post("/equipment/<slug>/use-now")
@@ -122,7 +122,8 @@ def _chosen_end(slug: str, at: datetime) -> datetime:
     raise Refused([Problem("bad_number", "minutes", params={"value": chosen[:40]})])
 
 
-def _tell(made: ReservationView) -> None:
+def tell(made: ReservationView) -> None:
+    """What became of it, with whatever else is good to know."""
     if made.hold is not None:
         flash(_("Held as an option."), "success")
     elif made.status == "requested":
@@ -135,7 +136,8 @@ def _tell(made: ReservationView) -> None:
         flash(text, "warning")
 
 
-def _names(offered: BookingChoices) -> dict[str, dict[str, str]]:
+def names(offered: BookingChoices) -> dict[str, dict[str, str]]:
+    """What the slugs in problems are called."""
     named = {each.slug: dict(each.name) for each in (*offered.equipment, *offered.environments)}
     return {slug: dict(name) for slug, name in offered.utilities.items()} | named
 
