@@ -164,11 +164,18 @@ def _environment(view: EnvironmentView) -> Mapping[str, Any]:
         "facility": view.facility,
         "version": view.version,
         "name": view.name,
-        "setup": None if view.setup is None else _seconds(view.setup),
-        "teardown": None if view.teardown is None else _seconds(view.teardown),
+        "description": view.description,
+        "setup": _length(view.setup),
+        "run": None if view.run is None else written_hours(view.run),
+        "teardown": _length(view.teardown),
         "ambient": view.ambient,
         "draws": _draws(view.draws),
         "permit": view.permit,
+        "staffing": view.staffing,
+        "on_call": view.on_call,
+        "safe_state": view.safe_state,
+        "qualifications": view.qualifications,
+        "hazards": view.hazards,
         "readouts": [written_hours(after) for after in view.readouts],
         "needs": [
             {
@@ -177,6 +184,7 @@ def _environment(view: EnvironmentView) -> Mapping[str, Any]:
                 "capabilities": need.capabilities,
                 "count": need.count,
                 "places": need.places,
+                "whole": need.whole,
             }
             for need in view.needs
         ],
@@ -195,6 +203,10 @@ def _quantity(thousandths: int, unit: str) -> str:
 
 def _seconds(count: int) -> str:
     return written_duration(count)
+
+
+def _length(count: int | None) -> str | None:
+    return None if count is None else _seconds(count)
 
 
 def _written(length: timedelta) -> str:

@@ -323,19 +323,38 @@ _PIECE_OF_CATALOGUE = _object(
     example={"type": "boolean"},
 )
 
+_NEED = _object(
+    ("equipment", "category", "capabilities", "count", "places", "whole"),
+    equipment=_or_null(SLUG),
+    category=_or_null(_string("Any of this category that offers the capabilities.")),
+    capabilities=_QUANTITIES,
+    count={"type": "integer"},
+    places={"type": "integer"},
+    whole={"type": "boolean", "description": "Every place that the piece has."},
+)
+
 _ENVIRONMENT = _object(
     ("slug", "facility", "name", "needs"),
     slug=SLUG,
     facility=SLUG,
     version={"type": "integer"},
     name=_ref("Name"),
-    setup=_or_null(_DURATION),
+    description=_ref("Name"),
+    setup=_or_null(
+        {**_DURATION, "description": "ISO 8601; null: the longest of its parts'. So is teardown."}
+    ),
+    run=_or_null({**_DURATION, "description": "ISO 8601; how long it usually takes."}),
     teardown=_or_null(_DURATION),
     ambient=_QUANTITIES,
-    draws=_QUANTITIES,
+    draws={**_QUANTITIES, "description": "For these utilities, instead of the sum of its parts'."},
     permit={"type": "boolean"},
+    staffing={"enum": ["attended", "unattended", None], "description": "null: as its parts say."},
+    on_call=_string("Whom to call while nobody is there."),
+    safe_state=_string("What it falls into."),
+    qualifications=_list({"type": "string"}, description="Asked for in addition to its parts'."),
+    hazards=_list({"type": "string"}, description="In addition to its parts'."),
     readouts=_list(_DURATION),
-    needs=_list({"type": "object"}),
+    needs=_list(_NEED),
     example={"type": "boolean"},
 )
 

@@ -20,7 +20,7 @@ from labbook.services import catalogue
 
 group = AppGroup("catalogue", help="Facilities, utilities, equipment and test environments.")
 
-_DURATIONS = ("setup", "teardown", "slot_")
+_DURATIONS = ("setup", "run", "teardown", "slot_")
 
 
 @group.command("load")

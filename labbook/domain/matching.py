@@ -14,19 +14,24 @@ Capabilities = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Need:
-    """Named equipment, or any of a category that offers the capabilities; ``places`` of one piece."""
+    """Named equipment, or any of a category that offers the capabilities.
+
+    ``places`` of one piece, or the ``whole`` of it: every place that it has.
+    """
 
     equipment: str | None = None
     category: str | None = None
     capabilities: Capabilities = dataclasses.field(default_factory=dict)
     places: int = 1
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A piece with ``places`` left. ``meets(offered, needed)`` compares one capability's ranges.
+    """A piece with ``places`` left of ``total`` (None: all of them are left).
 
-    ``parallel``: the places taken together offer the sum of their additive capabilities.
+    ``meets(offered, needed)`` compares one capability's ranges. ``parallel``: the places taken together offer
+    the sum of their additive capabilities.
     """
 
     slug: str
@@ -35,17 +40,24 @@ class Candidate:
     capabilities: Capabilities
     meets: Callable[[Any, Any], bool]
     parallel: bool = False
+    total: int | None = None
 
     def with_places(self, places: int) -> Candidate:
-        return replace(self, places=places)
+        return replace(self, places=places, total=self.places if self.total is None else self.total)
+
+    def takes(self, need: Need) -> int:
+        """How many places the need takes of this piece."""
+        if not need.whole:
+            return need.places
+        return self.places if self.total is None else self.total
 
     def serves(self, need: Need) -> bool:
-        if self.places < need.places:
+        if self.places < self.takes(need):
             return False
         if need.equipment is not None:
             return self.slug == need.equipment
         return self.category == need.category and all(
-            name in self.capabilities and self.meets(self.offer(name, need.places), asked)
+            name in self.capabilities and self.meets(self.offer(name, self.takes(need)), asked)
             for name, asked in need.capabilities.items()
         )
 
@@ -74,4 +86,5 @@ def match(needs: Sequence[Need], candidates: Sequence[Candidate]) -> dict[str, i
 
     if not all(assign(index, set()) for index in range(len(needs))):
         return None
-    return {slug: needs[index].places for slug, index in holder.items()}
+    by_slug = {candidate.slug: candidate for candidate in candidates}
+    return {slug: by_slug[slug].takes(needs[index]) for slug, index in holder.items()}

@@ -7,7 +7,7 @@ number of queries; conflicts over places and budgets are facts too, since only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -57,6 +57,11 @@ class PieceFacts:
     calibration_due: date | None = None
     occupied: Interval | None = None
     timing: Timing = UNSTATED
+
+
+def is_attended(parts: Iterable[bool], staffing: str | None) -> bool:
+    """Whether somebody has to be there: as the recipe says, else as soon as one of its parts asks for it."""
+    return any(parts) if staffing is None else staffing == "attended"
 
 
 @dataclass(frozen=True)

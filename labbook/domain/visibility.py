@@ -15,9 +15,11 @@ Lists are filtered in SQL; ``Scope`` is the same decision as data, and a propert
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
+
+from labbook.domain.hazards import HAZARDS
 
 
 class Asker(Protocol):
@@ -90,6 +92,15 @@ def sees_customer(viewer: Asker, subject: Subject) -> bool:
     """Whom an option is for is the staff's of its facility to know, and not their organisation's."""
     scope = scope_of(viewer)
     return scope.everything or subject.facility_id in scope.facility_ids
+
+
+def hazards_shown(*stated: Iterable[str]) -> list[str]:
+    """What a busy block warns of: the hazards of the equipment and those of the recipe it is used for, each
+    once. They protect whoever stands beside it, and say neither which recipe it is nor which other piece
+    belongs to it.
+    """
+    every = frozenset(hazard for each in stated for hazard in each)
+    return [hazard for hazard in HAZARDS if hazard in every]
 
 
 def shown_to_passers_by(

@@ -12,10 +12,8 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
-from labbook.domain.capability import QuantityError, offers, parse_budget, parse_draw, parse_need, parse_offer
-from labbook.domain.durations import DurationError, parse_calendar_duration, parse_duration
-from labbook.domain.hazards import HAZARDS
-from labbook.domain.matching import Candidate, Need, match
+from labbook.domain.capability import QuantityError, parse_budget, parse_offer
+from labbook.domain.durations import DurationError, parse_calendar_duration
 from labbook.domain.opening_hours import HoursError, parse_hours
 from labbook.domain.policy import SlotPolicy
 from labbook.domain.timing import NO_SHOWS, UNSTATED, Timing, timing_from
@@ -31,15 +29,13 @@ from labbook.formats.catalogue_entries import (
     KnownEquipment,
     KnownFacility,
     KnownUtility,
-    NeedEntry,
     UtilityEntry,
 )
 from labbook.formats.catalogue_table import Report, Table
+from labbook.formats.recipes import Around, read_draws, read_hazards, read_recipe, unmet
 from labbook.formats.toml_lines import Path, lines_of
 
 KINDS = ("facility", "utility", "equipment", "environment")
-PIECES_LIMIT = 50
-READOUTS_LIMIT = 100
 SLOT = SlotPolicy()
 
 _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -189,9 +185,9 @@ class _Reading:
             state=table.choice("state", ("in_service", "out_of_service", "retired"), "in_service"),
             capabilities=table.ranges("capabilities", parse_offer),
             parallel=table.truth("parallel"),
-            draws=self._draws(table, facility),
+            draws=read_draws(table, facility, self.utilities),
             qualifications=tuple(table.slugs("qualifications")),
-            hazards=tuple(_hazards(table)),
+            hazards=tuple(read_hazards(table)),
             calibration_interval=calibration[0],
             calibrated_on=calibration[1],
             slot=_slot(table),
@@ -213,109 +209,29 @@ class _Reading:
             table.unknown("room", "room", room, self.facilities[facility].rooms)
         return room or None
 
-    def _draws(self, table: Table, facility: str) -> dict[str, int]:
-        draws = table.table("draws")
-        found: dict[str, int] = {}
-        for slug in draws.values if draws else ():
-            assert draws is not None
-            text = draws.get(slug, str)
-            utility = self.utilities.get(slug)
-            if utility is None:
-                draws.unknown(slug, "utility", slug, self.utilities)
-            elif utility.facility != facility:
-                draws.wrong(slug, "other_facility", slug=slug, facility=utility.facility)
-            elif text is not None and utility.unit:
-                try:
-                    found[slug] = parse_draw(text, utility.unit)
-                except QuantityError as error:
-                    draws.wrong(slug, error.code, **error.params)
-        return found
-
     # --- environments ---------------------------------------------------------------------------
 
     def _environment(self, table: Table, slug: str) -> EnvironmentEntry:
         facility = self._home(table, slug, self.known.environments)
-        entry = EnvironmentEntry(
-            slug=slug,
-            line=table.line,
-            facility=facility,
-            name=table.name("name", required=True),
-            setup=table.seconds("setup", None),
-            teardown=table.seconds("teardown", None),
-            ambient=table.ranges("ambient", parse_need),
-            draws=self._draws(table, facility),
-            permit=table.truth("permit"),
-            readouts=_readouts(table),
-            needs=tuple(self._need(need, facility) for need in table.tables("needs")),
-        )
-        if "needs" not in table.values:
-            table.missing("needs")
-        elif not table.values["needs"]:
-            table.wrong("needs", "no_needs")
-        elif sum(need.count for need in entry.needs) > PIECES_LIMIT:
-            table.wrong("needs", "too_many_pieces", limit=PIECES_LIMIT)
-        _named_twice(table, entry)
-        table.finish()
-        return entry
+        return read_recipe(table, slug, facility, self._around())
 
-    def _need(self, table: Table, facility: str) -> NeedEntry:
-        need = NeedEntry(
-            line=table.line,
-            equipment=table.slug("equipment") or None,
-            category=table.slug("category") or None,
-            capabilities=table.ranges("capabilities", parse_need),
-            count=table.integer("count", 1, high=PIECES_LIMIT),
-            places=table.integer("places", 1),
-        )
-        if ("equipment" in table.values) == ("category" in table.values):
-            table.wrong("equipment", "equipment_or_category")
-        if need.equipment is not None:
-            self._check_named(table, need, need.equipment, facility)
-        table.finish()
-        return need
-
-    def _check_named(self, table: Table, need: NeedEntry, slug: str, facility: str) -> None:
-        piece = self.equipment.get(slug)
-        for key in ("capabilities", "count"):
-            if key in table.values:
-                table.wrong(key, "only_with_category", key=key)
-        if piece is None:
-            table.unknown("equipment", "equipment", slug, self.equipment)
-        elif piece.facility != facility:
-            table.wrong("equipment", "other_facility", slug=slug, facility=piece.facility)
-        elif need.places > piece.places:
-            table.wrong("places", "too_many_places", equipment=slug, wanted=need.places, places=piece.places)
+    def _around(self) -> Around:
+        return Around(self.utilities, self.equipment)
 
     # --- what is allowed, but probably not meant ------------------------------------------------
 
     def _warn(self, environments: tuple[EnvironmentEntry, ...]) -> None:
-        candidates = {
-            facility: [
-                Candidate(slug, p.category, p.places, p.capabilities, meets=offers, parallel=p.parallel)
-                for slug, p in sorted(self.equipment.items())
-                if p.facility == facility
-            ]
-            for facility in self.facilities
-        }
+        candidates = {facility: self._around().candidates(facility) for facility in self.facilities}
         for index, entry in enumerate(environments):
-            needs = [
-                Need(each.equipment, each.category, each.capabilities, each.places)
-                for each in entry.needs
-                for _ in range(each.count)
-            ]
-            for number, each in enumerate(entry.needs):
-                own = Need(each.equipment, each.category, each.capabilities, each.places)
-                if match([own], candidates[entry.facility]) is None:
-                    path: Path = ("environment", index, "needs", number)
-                    label = f'environment "{entry.slug}": needs[{number}]'
-                    self.report.warn(path, label, "need_unmet", environment=entry.slug)
-                    break
+            number = unmet(entry, candidates[entry.facility])
+            if number is None:
+                continue
+            path: Path = ("environment", index, "needs")
+            label = f'environment "{entry.slug}": needs'
+            if number < 0:
+                self.report.warn(path, label, "needs_unmet", environment=entry.slug)
             else:
-                if match(needs, candidates[entry.facility]) is None:
-                    label = f'environment "{entry.slug}": needs'
-                    self.report.warn(
-                        ("environment", index, "needs"), label, "needs_unmet", environment=entry.slug
-                    )
+                self.report.warn((*path, number), f"{label}[{number}]", "need_unmet", environment=entry.slug)
 
 
 def _time_zone(table: Table) -> str:
@@ -365,14 +281,6 @@ def _documents(table: Table) -> Iterator[str]:
             yield address
         else:
             table.element_wrong("documents", index, "not_a_link")
-
-
-def _hazards(table: Table) -> Iterator[str]:
-    for index, hazard in table.texts("hazards"):
-        if hazard in HAZARDS:
-            yield hazard
-        else:
-            table.element_wrong("hazards", index, "not_one_of", choices=list(HAZARDS))
 
 
 def _calibration(table: Table) -> tuple[str | None, Any]:
@@ -436,30 +344,3 @@ def _timing(table: Table) -> Timing:
 
 def _length(slot: Table, key: str, default: timedelta) -> timedelta:
     return timedelta(seconds=slot.seconds(key, int(default.total_seconds())) or 0)
-
-
-def _readouts(table: Table) -> tuple[int, ...]:
-    """After how many seconds of running, each once and in order."""
-    found: set[int] = set()
-    for index, text in table.texts("readouts"):
-        try:
-            seconds = int(parse_duration(text).total_seconds())
-        except DurationError as error:
-            table.element_wrong("readouts", index, error.code, **error.params)
-            continue
-        if not seconds:
-            table.element_wrong("readouts", index, "duration_nothing", text=text)
-        elif seconds in found:
-            table.element_wrong("readouts", index, "repeated")
-        found.add(seconds)
-    if len(found) > READOUTS_LIMIT:
-        table.wrong("readouts", "too_many", limit=READOUTS_LIMIT)
-    return tuple(sorted(found))
-
-
-def _named_twice(table: Table, entry: EnvironmentEntry) -> None:
-    seen: set[str] = set()
-    for index, need in enumerate(entry.needs):
-        if need.equipment is not None and need.equipment in seen:
-            table.element_wrong("needs", index, "repeated")
-        seen.add(need.equipment or "")

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from labbook.domain.capability import StoredRange
+from labbook.domain.matching import Need
 from labbook.domain.policy import SlotPolicy
 from labbook.domain.timing import UNSTATED, Timing
 
@@ -79,7 +80,7 @@ class EquipmentEntry:
 
 @dataclass(frozen=True)
 class NeedEntry:
-    """Named equipment, or any of a category that offers the capabilities."""
+    """Named equipment, or any of a category that offers the capabilities; ``whole``: all of its places."""
 
     line: int
     equipment: str | None
@@ -87,6 +88,10 @@ class NeedEntry:
     capabilities: Mapping[str, StoredRange]
     count: int
     places: int
+    whole: bool = False
+
+    def asked(self) -> Need:
+        return Need(self.equipment, self.category, self.capabilities, self.places, self.whole)
 
     def stored(self) -> dict[str, Any]:
         what: dict[str, Any] = (
@@ -94,27 +99,56 @@ class NeedEntry:
             if self.equipment
             else {"category": self.category, "capabilities": dict(self.capabilities)}
         )
-        return what | {"count": self.count, "places": self.places}
+        many = {"count": self.count, "places": self.places}
+        return what | many | ({"whole": True} if self.whole else {})
 
 
 @dataclass(frozen=True)
 class EnvironmentEntry:
     """``setup``, ``teardown`` in seconds, None for the longest of its parts'; ``draws`` replace theirs.
 
-    ``readouts``: after how many seconds of running the test is read out, in order.
+    ``run``: the seconds of use that it usually takes. ``staffing`` None: as its parts say. ``readouts``:
+    after how many seconds of running the test is read out, in order.
     """
 
     slug: str
     line: int
     facility: str
     name: Name
+    description: Name
     setup: int | None
+    run: int | None
     teardown: int | None
     ambient: Mapping[str, StoredRange]
     draws: Mapping[str, int]
     permit: bool
+    staffing: str | None
+    on_call: str
+    safe_state: str
+    qualifications: tuple[str, ...]
+    hazards: tuple[str, ...]
     readouts: tuple[int, ...]
     needs: tuple[NeedEntry, ...]
+
+    def values(self) -> dict[str, Any]:
+        """What a version of it says, as it is stored."""
+        return {
+            "name": dict(self.name),
+            "description": dict(self.description),
+            "setup": self.setup,
+            "run": self.run,
+            "teardown": self.teardown,
+            "ambient": dict(self.ambient),
+            "draws": dict(self.draws),
+            "permit": self.permit,
+            "staffing": self.staffing,
+            "on_call": self.on_call,
+            "safe_state": self.safe_state,
+            "qualifications": list(self.qualifications),
+            "hazards": list(self.hazards),
+            "readouts": list(self.readouts),
+            "needs": [need.stored() for need in self.needs],
+        }
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from labbook.domain.access import Viewer
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status
-from labbook.domain.visibility import Scope, scope_of
-from labbook.models import Allocation, Equipment, Facility, Instant, Place, Reservation
+from labbook.domain.visibility import Scope, hazards_shown, scope_of
+from labbook.models import Allocation, EnvironmentVersion, Equipment, Facility, Instant, Place, Reservation
 from labbook.models.base import StoredInstant, read_stored
 from labbook.services.viewers import CHANGES
 
@@ -107,7 +107,7 @@ def read(session: Session, window: Window, *, viewer: Viewer) -> Calendar:
     }
     asked |= {"id": next(iter(pieces))} if len(pieces) == 1 else {"ids": list(pieces)}
     rows = connection.execute(_WINDOWS[len(pieces) == 1, bool(past_floors)], asked).all()
-    return _assembled(rows, pieces, scope_of(viewer))
+    return _assembled(rows, pieces, scope_of(viewer), _feared(connection, rows))
 
 
 def changes(session: Session) -> int:
@@ -130,7 +130,7 @@ class _Item(NamedTuple):
 
 # Built once: putting these statements together would take longer than running them.
 _place, _allocation, _reservation = (model.__table__ for model in (Place, Allocation, Reservation))
-_equipment, _facility = Equipment.__table__, Facility.__table__
+_equipment, _facility, _version = (model.__table__ for model in (Equipment, Facility, EnvironmentVersion))
 _since: BindParameter[datetime] = bindparam("since", type_=Instant())
 _until: BindParameter[datetime] = bindparam("until", type_=Instant())
 
@@ -186,6 +186,7 @@ def _window(blocking: bool, one: bool) -> Select[*tuple[Any, ...]]:
             _reservation.c.title,
             *(type_coerce(_reservation.c[name], StoredInstant()) for name in _TIMES),
             _STANDING,
+            _reservation.c.environment_version_id,
         )
         .select_from(_place)
         .join(_allocation, rows.place_id == _place.c.id)
@@ -265,7 +266,25 @@ def _pieces(connection: Connection, window: Window) -> dict[int, _Item]:
     return found
 
 
-def _assembled(rows: Sequence[Row[*tuple[Any, ...]]], pieces: Mapping[int, _Item], scope: Scope) -> Calendar:
+_HAZARDS = select(_version.c.id, _version.c.hazards).where(
+    _version.c.id.in_(bindparam("versions", expanding=True))
+)
+
+
+def _feared(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[int, list[str]]:
+    """The hazards of the recipes among the rows, in a query of its own: few rows have one."""
+    versions = sorted({row[17] for row in rows if row[17] is not None})
+    if not versions:
+        return {}
+    return {id_: hazards for id_, hazards in connection.execute(_HAZARDS, {"versions": versions}) if hazards}
+
+
+def _assembled(
+    rows: Sequence[Row[*tuple[Any, ...]]],
+    pieces: Mapping[int, _Item],
+    scope: Scope,
+    feared: Mapping[int, list[str]],
+) -> Calendar:
     full: dict[int, FullEntry] = {}
     busy: list[BusyEntry] = []
     for row in rows:
@@ -273,7 +292,9 @@ def _assembled(rows: Sequence[Row[*tuple[Any, ...]]], pieces: Mapping[int, _Item
         if scope.has(item.facility_id, row[3], row[4]):
             _add(full, row, item.slug)
         elif row[1]:
-            busy.append(BusyEntry(row[5], row[6], row[7], item.slug, item.hazards))
+            of_recipe = feared.get(row[17])
+            hazards = hazards_shown(item.hazards, of_recipe) if of_recipe else item.hazards
+            busy.append(BusyEntry(row[5], row[6], row[7], item.slug, hazards))
     return Calendar(
         sorted(full.values(), key=lambda e: (e.start, e.id)), sorted(busy, key=lambda e: (e.start, e.id))
     )

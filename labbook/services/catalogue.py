@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labbook.formats.catalogue import parse
@@ -21,7 +20,6 @@ from labbook.formats.catalogue_entries import (
 )
 from labbook.models import (
     Environment,
-    EnvironmentVersion,
     Equipment,
     EquipmentDraw,
     EquipmentQualification,
@@ -31,17 +29,10 @@ from labbook.models import (
     Room,
     Utility,
 )
-from labbook.services import transaction
+from labbook.services import qualifications, transaction
 from labbook.services.catalogue_facts import Stored
-
-
-@dataclass(frozen=True)
-class FieldChange:
-    """One field that is no longer what it was."""
-
-    field: str
-    old: Any
-    new: Any
+from labbook.services.differences import FieldChange, assign
+from labbook.services.recipes import Signature, write_first, write_next
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ def load(session: Session, text: str, *, now: datetime, dry_run: bool = False) -
     def work() -> Loaded:
         stored = Stored(session)
         catalogue = parse(text, stored.known(session, now))
-        return Loaded(tuple(_Upsert(session, stored).all(catalogue)), catalogue.warnings)
+        return Loaded(tuple(_Upsert(session, stored, Signature(now)).all(catalogue)), catalogue.warnings)
 
     return (transaction.rehearse if dry_run else transaction.write)(session, work)
 
@@ -80,12 +71,15 @@ def load(session: Session, text: str, *, now: datetime, dry_run: bool = False) -
 class _Upsert:
     """One pass over a catalogue that is right; entries that others refer to come first."""
 
-    def __init__(self, session: Session, stored: Stored) -> None:
+    def __init__(self, session: Session, stored: Stored, signed: Signature) -> None:
         self.session = session
         self.stored = stored
+        self.signed = signed
 
     def all(self, catalogue: Catalogue) -> list[EntryChange]:
-        kinds = self._kinds(catalogue)
+        kinds = qualifications.make_kinds(
+            self.session, {slug for entry in catalogue.equipment for slug in entry.qualifications}
+        )
         found = [
             *(self._facility(entry) for entry in catalogue.facilities),
             *(self._utility(entry) for entry in catalogue.utilities),
@@ -122,7 +116,7 @@ class _Upsert:
             self.session.flush()
             self._rooms(row, entry)
             return self._created("facility", entry.slug, row)
-        return self._changed("facility", entry.slug, row, [*_assign(row, values), *self._rooms(row, entry)])
+        return self._changed("facility", entry.slug, row, [*assign(row, values), *self._rooms(row, entry)])
 
     def _rooms(self, row: Facility, entry: FacilityEntry) -> list[FieldChange]:
         """The file's rooms in its order, then those that only the database has."""
@@ -153,22 +147,11 @@ class _Upsert:
             FieldChange(c.field, amount(c.old, row.unit), amount(c.new, row.unit))
             if c.field == "capacity"
             else c
-            for c in _assign(row, values)
+            for c in assign(row, values)
         ]
         return self._changed("utility", entry.slug, facility, changes)
 
     # --- equipment ------------------------------------------------------------------------------
-
-    def _kinds(self, catalogue: Catalogue) -> dict[str, QualificationKind]:
-        """The kinds of qualification that the file names; made when first named."""
-        rows = self.session.scalars(select(QualificationKind).order_by(QualificationKind.id))
-        kinds = {row.slug: row for row in rows}
-        for slug in sorted({slug for entry in catalogue.equipment for slug in entry.qualifications}):
-            if slug not in kinds:
-                kinds[slug] = QualificationKind(slug=slug)
-                self.session.add(kinds[slug])
-        self.session.flush()
-        return kinds
 
     def _equipment(self, entry: EquipmentEntry, kinds: Mapping[str, QualificationKind]) -> EntryChange:
         facility = self.stored.facilities[entry.facility]
@@ -184,7 +167,7 @@ class _Upsert:
             self._draws(row, entry)
             self._qualifications(row, entry, kinds)
             return self._created("equipment", entry.slug, facility)
-        changes = _assign(row, values)
+        changes = assign(row, values)
         if row.room is not room:
             changes.append(FieldChange("room", row.room.slug if row.room else None, entry.room))
             row.room = room
@@ -238,31 +221,13 @@ class _Upsert:
     def _environment(self, entry: EnvironmentEntry) -> EntryChange:
         """A recipe that changed gets a new version; reservations keep the one they were made with."""
         facility = self.stored.facilities[entry.facility]
-        values = {
-            "name": dict(entry.name),
-            "setup": entry.setup,
-            "teardown": entry.teardown,
-            "ambient": dict(entry.ambient),
-            "draws": dict(entry.draws),
-            "permit": entry.permit,
-            "readouts": list(entry.readouts),
-            "needs": [need.stored() for need in entry.needs],
-        }
         row = self.stored.environments.get(entry.slug)
         if row is None:
-            row = Environment(slug=entry.slug, facility_id=facility.id, version=1)
+            row = Environment(slug=entry.slug, facility_id=facility.id)
             self.stored.environments[entry.slug] = row
-            self.session.add(row)
-            self.session.flush()
-            row.versions.append(EnvironmentVersion(environment_id=row.id, number=1, **values))
-            self.session.flush()
+            write_first(self.session, row, entry, self.signed)
             return self._created("environment", entry.slug, facility)
-        current = next(version for version in row.versions if version.number == row.version)
-        changes = _differences(current, values)
-        if changes:
-            row.version += 1
-            row.versions.append(EnvironmentVersion(environment_id=row.id, number=row.version, **values))
-            self.session.flush()
+        changes = write_next(self.session, row, entry, self.signed)
         return self._changed("environment", entry.slug, facility, changes)
 
 
@@ -302,21 +267,6 @@ def _equipment_values(entry: EquipmentEntry) -> dict[str, Any]:
 
 def _seconds(length: timedelta | None) -> int | None:
     return None if length is None else int(length.total_seconds())
-
-
-def _differences(row: Any, values: Mapping[str, Any]) -> list[FieldChange]:
-    return [
-        FieldChange(name, getattr(row, name), value)
-        for name, value in values.items()
-        if getattr(row, name) != value
-    ]
-
-
-def _assign(row: Any, values: Mapping[str, Any]) -> list[FieldChange]:
-    changes = _differences(row, values)
-    for change in changes:
-        setattr(row, change.field, change.new)
-    return changes
 
 
 def amount(thousandths: int, unit: str) -> str:

@@ -109,6 +109,7 @@ def needs_of(recipe: EnvironmentVersion) -> list[Need]:
             category=need.get("category"),
             capabilities=need.get("capabilities", {}),
             places=need.get("places", 1),
+            whole=need.get("whole", False),
         )
         for need in recipe.needs
         for _ in range(need.get("count", 1))

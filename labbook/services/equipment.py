@@ -122,19 +122,20 @@ class EquipmentView:
 
 @dataclass(frozen=True)
 class NeedView:
-    """Named equipment, or any of a category whose capabilities contain these."""
+    """Named equipment, or any of a category whose capabilities contain these; ``whole``: every place."""
 
     equipment: str | None
     category: str | None
     capabilities: Mapping[str, str]
     count: int
     places: int
+    whole: bool
 
 
 @dataclass(frozen=True)
 class EnvironmentView:
-    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"; so are ``readouts``, of
-    running.
+    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"; so are ``run``, what it
+    usually takes, and ``readouts``, of running. ``staffing`` None: as its parts say.
     """
 
     slug: str
@@ -143,11 +144,18 @@ class EnvironmentView:
     example: bool
     version: int
     name: Mapping[str, str]
+    description: Mapping[str, str]
     setup: int | None
+    run: int | None
     teardown: int | None
     ambient: Mapping[str, str]
     draws: Sequence[DrawView]
     permit: bool
+    staffing: str | None
+    on_call: str
+    safe_state: str
+    qualifications: Sequence[str]
+    hazards: Sequence[str]
     readouts: Sequence[int]
     needs: Sequence[NeedView]
 
@@ -415,7 +423,9 @@ def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> E
         example=facility.example,
         version=row.number,
         name=row.name,
+        description=row.description,
         setup=row.setup,
+        run=row.run,
         teardown=row.teardown,
         ambient={name: _written(value) for name, value in sorted(row.ambient.items())},
         draws=[
@@ -424,6 +434,11 @@ def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> E
             if slug in utilities
         ],
         permit=row.permit,
+        staffing=row.staffing,
+        on_call=row.on_call,
+        safe_state=row.safe_state,
+        qualifications=row.qualifications,
+        hazards=row.hazards,
         readouts=row.readouts,
         needs=[
             NeedView(
@@ -434,6 +449,7 @@ def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> E
                 },
                 count=need.get("count", 1),
                 places=need.get("places", 1),
+                whole=need.get("whole", False),
             )
             for need in row.needs
         ],

@@ -15,7 +15,7 @@ from labbook.domain.allocation import choose, shortage
 from labbook.domain.calibration import calibration_due
 from labbook.domain.errors import Conflict, Problem
 from labbook.domain.interval import Interval
-from labbook.domain.policy import BudgetFacts, OrganisationFacts, PieceFacts, SlotPolicy
+from labbook.domain.policy import BudgetFacts, OrganisationFacts, PieceFacts, SlotPolicy, is_attended
 from labbook.domain.timing import overlaid, timing_from
 from labbook.domain.utility import peak
 from labbook.domain.wall_time import Hours
@@ -50,18 +50,25 @@ def slot_policy(equipment: Equipment) -> SlotPolicy:
     )
 
 
-def piece_facts(equipment: Equipment, wanted: int, occupied: Interval | None = None) -> PieceFacts:
+def piece_facts(
+    equipment: Equipment,
+    wanted: int,
+    occupied: Interval | None = None,
+    recipe: EnvironmentVersion | None = None,
+) -> PieceFacts:
+    """One piece as the rules see it; used for a recipe, it is as attended and asks for what that says too."""
+    asked = frozenset(q.kind.slug for q in equipment.qualifications)
     return PieceFacts(
         slug=equipment.slug,
         category=equipment.category,
         state=equipment.state,
         places=equipment.places,
         wanted=wanted,
-        attended=equipment.attended,
+        attended=is_attended([equipment.attended], recipe.staffing if recipe else None),
         approval=equipment.approval,
         check_in=equipment.check_in,
         policy=slot_policy(equipment),
-        qualifications=frozenset(q.kind.slug for q in equipment.qualifications),
+        qualifications=asked | frozenset(recipe.qualifications) if recipe else asked,
         calibration_due=calibration_due(equipment.calibration_interval, equipment.calibrated_on),
         occupied=occupied,
         timing=overlaid(timing_from(equipment.facility.timing), timing_from(equipment.timing)),
@@ -109,7 +116,10 @@ class Plan:
 
     @cached_property
     def facts(self) -> list[PieceFacts]:
-        return [piece_facts(equipment, wanted, self.span(equipment)) for equipment, wanted in self.pieces]
+        return [
+            piece_facts(equipment, wanted, self.span(equipment), self.environment)
+            for equipment, wanted in self.pieces
+        ]
 
 
 # Built once: putting these statements together takes longer than running them.

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, func, not_, or_,
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
+from labbook.domain.policy import is_attended
 from labbook.domain.reservation import BLOCKING, Status
 from labbook.domain.visibility import scope_of
 from labbook.formats.feed_words import words
@@ -233,10 +234,12 @@ class Reading:
                 Project.name.label("project"),
                 Organisation.name.label("organisation"),
                 User.name.label("holder"),
+                EnvironmentVersion.staffing,
             )
             .join(Organisation, Reservation.organisation_id == Organisation.id)
             .join(User, Reservation.holder_id == User.id)
             .outerjoin(Project, Reservation.project_id == Project.id)
+            .outerjoin(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
             .where(self.shown)
             .order_by(Reservation.starts_at, Reservation.public_id)
         )
@@ -323,7 +326,7 @@ class Reading:
             url=f"{self.subscription.base_url}/reservations/{row.public_id}",
         )
         visited = [each for visit in visits if (each := self._visit(visit, row, entry, title)) is not None]
-        if any(item.attended for item in used):
+        if is_attended((item.attended for item in used), row.staffing):
             return (entry, *visited)
         return unattended(
             entry,

@@ -18,10 +18,11 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, literal_column, or_, select, union_all
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import StorageTrouble
+from labbook.domain.policy import is_attended
 from labbook.domain.reservation import BLOCKING
 from labbook.domain.visibility import sees_in_full
 from labbook.formats.feed_words import words
@@ -167,6 +168,7 @@ def _loaded(
         .where(Reservation.id.in_(ids))
         .order_by(Reservation.starts_at, Reservation.id)
         .options(
+            joinedload(Reservation.environment_version),
             selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True),
             selectinload(Reservation.participants),
         )
@@ -325,4 +327,6 @@ def _runs_by_itself(reservation: Reservation) -> bool:
     phases = (
         reservation.occupied_from < reservation.starts_at or reservation.occupied_until > reservation.ends_at
     )
-    return phases and not any(p.equipment.attended for p in reservation.pieces)
+    recipe = reservation.environment_version
+    parts = (piece.equipment.attended for piece in reservation.pieces)
+    return phases and not is_attended(parts, recipe.staffing if recipe else None)

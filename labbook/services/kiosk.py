@@ -17,13 +17,20 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from labbook.domain.access import Role, Viewer, allowed_parties, may
 from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.reservation import Action, Status, sources
-from labbook.domain.visibility import scope_of, shown_to_passers_by
-from labbook.models import Allocation, Equipment, Piece, Place, Project, Reservation
+from labbook.domain.visibility import hazards_shown, scope_of, shown_to_passers_by
+from labbook.models import Allocation, EnvironmentVersion, Equipment, Piece, Place, Project, Reservation
 from labbook.services import decisions, kiosk_codes
 from labbook.services.commands import Decide
 from labbook.services.kiosks import Device
 from labbook.services.occupancy import OVERLAPPING
-from labbook.services.reservation_views import allowed_steps, in_scope, loading, subject_of
+from labbook.services.reservation_views import (
+    Standby,
+    allowed_steps,
+    in_scope,
+    loading,
+    standby_of,
+    subject_of,
+)
 
 AHEAD = timedelta(days=180)
 """How far ahead the next one is looked for."""
@@ -48,6 +55,7 @@ class Occupant:
     end: datetime
     overrun_since: datetime | None
     displaced: bool
+    standby: Standby | None
     allowed: frozenset[str]
 
 
@@ -124,9 +132,11 @@ _NEAR = (
         Reservation.project_id,
         Reservation.hold,
         Project.organisation_id.label("charged_to"),
+        EnvironmentVersion.hazards,
     )
     .join(Reservation, _RANKED.c.reservation_id == Reservation.id)
     .outerjoin(Project, Reservation.project_id == Project.id)
+    .outerjoin(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
     .where(_RANKED.c.rank <= 3)
     .order_by(_RANKED.c.place_id, _RANKED.c.starts_at)
 )
@@ -187,7 +197,7 @@ def read(session: Session, slug: str, *, who: Who, now: datetime) -> KioskView:
         zone=facility.time_zone,
         duty_phone=facility.duty_phone,
         example=facility.example,
-        hazards=piece.hazards,
+        hazards=hazards_shown(piece.hazards, *_feared(near, full.values(), now)),
         check_in=piece.check_in,
         automatic=piece.approval == "automatic",
         is_staff=isinstance(who, Viewer) and who.is_staff_of(facility.id),
@@ -208,6 +218,13 @@ def _piece(session: Session, slug: str) -> Equipment:
     if piece is None:
         raise NotFound("equipment")
     return piece
+
+
+def _feared(near: Sequence[Row[Any]], full: Collection[Reservation], now: datetime) -> list[Sequence[str]]:
+    """The hazards of the recipes that the equipment is used for now, or still."""
+    here = [row.hazards or () for row in near if row.starts_at <= now]
+    recipes = (each.environment_version for each in full if each.overrun_since is not None)
+    return here + [recipe.hazards for recipe in recipes if recipe is not None]
 
 
 def _place(
@@ -254,6 +271,7 @@ def _occupant(row: Reservation, who: Who) -> Occupant:
         end=row.ends_at,
         overrun_since=row.overrun_since,
         displaced=row.displaced_since is not None,
+        standby=standby_of(row.environment_version),
         allowed=allowed_steps(row, who, pending) if isinstance(who, Viewer) else frozenset(),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -17,6 +18,17 @@ from labbook.services.users import Held
 
 def kinds(session: Session) -> list[str]:
     return list(session.scalars(select(QualificationKind.slug).order_by(QualificationKind.slug)))
+
+
+def make_kinds(session: Session, slugs: Collection[str]) -> dict[str, QualificationKind]:
+    """Every kind by its slug; those of ``slugs`` that are new are made, as part of another's transaction."""
+    rows = session.scalars(select(QualificationKind).order_by(QualificationKind.id))
+    found = {row.slug: row for row in rows}
+    for slug in sorted(set(slugs) - found.keys()):
+        found[slug] = QualificationKind(slug=slug)
+        session.add(found[slug])
+    session.flush()
+    return found
 
 
 def held_by(session: Session, *, viewer: Viewer) -> list[Held]:

@@ -81,6 +81,14 @@ class ChangeView:
 
 
 @dataclass(frozen=True)
+class Standby:
+    """What runs with nobody there: whom to call, and what the set-up falls into."""
+
+    on_call: str
+    safe_state: str
+
+
+@dataclass(frozen=True)
 class ReservationView:
     """A reservation in full. ``allowed`` are the steps that this viewer may take now, ``is_staff`` whether
     they are staff of its facility. ``hold``: an ``offer`` from the waitlist or an ``option`` of the lab's,
@@ -101,6 +109,7 @@ class ReservationView:
     equipment: Sequence[PieceView]
     environment: str | None
     environment_name: Mapping[str, str] | None
+    standby: Standby | None
     title: str
     notes: str
     project: str | None
@@ -301,6 +310,13 @@ def _names_in(
     return _Names(equipment, people, texts)
 
 
+def standby_of(recipe: EnvironmentVersion | None) -> Standby | None:
+    """None where the recipe says neither."""
+    if recipe is None or not (recipe.on_call or recipe.safe_state):
+        return None
+    return Standby(recipe.on_call, recipe.safe_state)
+
+
 def summary_of(
     reservation: Reservation,
     *,
@@ -328,6 +344,7 @@ def summary_of(
         equipment=_pieces(reservation),
         environment=recipe.environment.slug if recipe else None,
         environment_name=recipe.name if recipe else None,
+        standby=standby_of(recipe),
         title=reservation.title,
         notes=reservation.notes,
         project=reservation.project.slug if reservation.project else None,

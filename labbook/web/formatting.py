@@ -58,8 +58,10 @@ def week_of(at: datetime, zone: str) -> int:
     return moments.week(at, ZoneInfo(zone))
 
 
-def duration(length: timedelta) -> str:
-    return moments.duration(length, locale_code())
+def duration(length: timedelta | int) -> str:
+    """``"6 d 4 h"``, of as much time or as many seconds."""
+    whole = length if isinstance(length, timedelta) else timedelta(seconds=length)
+    return moments.duration(whole, locale_code())
 
 
 def running(length: timedelta | int) -> str:

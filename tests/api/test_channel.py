@@ -12,6 +12,7 @@ from labbook.extensions import db
 from labbook.services import tokens
 from tests.api.asking import START, Script, codes, wish
 from tests.cast import NOW, Cast
+from tests.services.test_changes import recipe
 from tests.signing import client_of, form_token
 
 READS = (
@@ -229,3 +230,27 @@ def test_the_catalogue_says_units_places_and_policy(app: Flask, app_cast: Cast) 
     assert script.get("/equipment/nothing").status_code == 404
     slugs = [item["slug"] for item in script.get("/equipment", q="climate").json["items"]]
     assert slugs == ["chamber"]
+
+
+def test_a_recipe_says_who_stands_by_what_is_asked_and_what_is_feared(app: Flask, app_cast: Cast) -> None:
+    recipe(
+        db.session,
+        app_cast,
+        "soak",
+        run=3_600_000,
+        description={"en": "Bias is logged."},
+        needs=[{"equipment": "cycler", "count": 1, "places": 1, "whole": True}],
+        staffing="unattended",
+        on_call="Tom, 4711",
+        safe_state="Bias off",
+        qualifications=["hv"],
+        hazards=["heat"],
+    )
+    script = Script(app, app_cast.carla)
+    answer = script.get("/environments/soak").json
+    assert answer == script.get("/environments").json["items"][0]
+    assert (answer["run"], answer["setup"], answer["teardown"]) == ("PT1000H", "PT2H", "PT1H")
+    assert (answer["staffing"], answer["on_call"]) == ("unattended", "Tom, 4711")
+    assert (answer["safe_state"], answer["description"]) == ("Bias off", {"en": "Bias is logged."})
+    assert (answer["qualifications"], answer["hazards"]) == (["hv"], ["heat"])
+    assert answer["needs"][0]["whole"] is True

@@ -27,3 +27,17 @@ def test_places_in_parallel_offer_their_sum_where_the_equipment_says_so() -> Non
     asked = [need("80 kW", places=3)]
     assert match(asked, [source("rack", "30 kW", places=3, parallel=True)]) == {"rack": 3}
     assert match(asked, [source("rack", "30 kW", places=3)]) is None
+
+
+def test_who_needs_a_piece_whole_gets_every_place_of_it_or_another_one() -> None:
+    whole = Need(category="dc-source", whole=True)
+    six, two = source("six", "5 kW", places=6), source("two", "5 kW", places=2)
+    assert match([whole], [six]) == {"six": 6}
+    assert match([whole], [six.with_places(5), two]) == {"two": 2}
+    assert match([whole], [six.with_places(5)]) is None
+
+
+def test_a_whole_piece_in_parallel_offers_all_of_its_units() -> None:
+    asked = Need(category="dc-source", capabilities=need("80 kW").capabilities, whole=True)
+    assert match([asked], [source("rack", "30 kW", places=3, parallel=True)]) == {"rack": 3}
+    assert match([asked], [source("rack", "20 kW", places=3, parallel=True)]) is None

@@ -83,10 +83,17 @@ category = "oscilloscope"
 slug = "damp-heat-bias"
 facility = "cie"
 name = "Damp heat with bias, 85 °C / 85 % rh"
+description = { en = "Bias and leakage are logged.", de = "Vorspannung und Leckstrom werden aufgezeichnet." }
 setup = "PT2H"
+run = "PT1000H"
 ambient = { temperature = "85 degC", humidity = "85 percent" }
 draws = { feeder-a = "4 kVA" }
 permit = true
+staffing = "unattended"
+on_call = "Tom, +45 00 00 00 01"
+safe_state = "Bias off, chamber ventilated"
+qualifications = ["hv-dc"]
+hazards = ["high_voltage"]
 readouts = ["PT500H", "PT168H"]
 needs = [
   { category = "climate-chamber", capabilities = { temperature = "20..85 degC" }, places = 2 },
@@ -94,6 +101,15 @@ needs = [
 ]
 """
 )
+
+
+ROOM_TO_ONESELF = """
+[[environment]]
+slug = "alone"
+facility = "cie"
+name = "Alone in the chamber"
+needs = [{ equipment = "chamber-1", whole = true }]
+"""
 
 
 def faults(text: str, known: Known | None = None) -> list[tuple[int, str, str]]:
@@ -137,6 +153,13 @@ def test_every_key_is_read() -> None:
     recipe = found.environments[0]
     assert (recipe.setup, recipe.teardown, recipe.permit) == (7200, None, True)
     assert recipe.draws == {"feeder-a": 4000}
+    assert (recipe.run, recipe.description["en"]) == (3_600_000, "Bias and leakage are logged.")
+    assert (recipe.staffing, recipe.qualifications, recipe.hazards) == (
+        "unattended",
+        ("hv-dc",),
+        ("high_voltage",),
+    )
+    assert (recipe.on_call, recipe.safe_state) == ("Tom, +45 00 00 00 01", "Bias off, chamber ventilated")
     assert recipe.readouts == (168 * 3600, 500 * 3600)
     assert recipe.needs[0].stored() == {
         "category": "climate-chamber",
@@ -154,6 +177,9 @@ def test_what_is_left_out_has_the_documented_default() -> None:
     assert (scope.approval, scope.check_in, scope.state) == ("manager", "none", "in_service")
     assert (scope.capabilities, scope.draws, scope.qualifications, scope.hazards) == ({}, {}, (), ())
     assert parse(FULL.replace('readouts = ["PT500H", "PT168H"]', "")).environments[0].readouts == ()
+    plain = parse(FULL + ROOM_TO_ONESELF.replace("whole = true", "places = 1")).environments[1]
+    assert (plain.run, plain.staffing, plain.on_call, plain.safe_state) == (None, None, "", "")
+    assert (plain.description, plain.qualifications, plain.hazards) == ({}, (), ())
     assert (scope.parallel, scope.calibration_interval) == (False, None)
     assert scope.slot == SlotPolicy()
     assert scope.slot.longest == timedelta(days=90)
@@ -210,6 +236,14 @@ MISTAKES = [
     ('readouts = ["PT500H"', 'readouts = ["P7D"', "readouts", "repeated"),
     ('readouts = ["PT500H"', "readouts = [500", "readouts", "wrong_type"),
     ('["PT500H", "PT168H"]', str([f"PT{n}H" for n in range(1, 102)]), "readouts", "too_many"),
+    ('staffing = "unattended"', 'staffing = "sometimes"', "staffing", "not_one_of"),
+    ('on_call = "Tom, +45 00 00 00 01"', "", "[[environment]]", "unattended_needs"),
+    ('safe_state = "Bias off, chamber ventilated"', "", "[[environment]]", "unattended_needs"),
+    ('safe_state = "Bias off, chamber ventilated"', 'safe_state = " "', "safe_state", "missing"),
+    ('run = "PT1000H"', 'run = "PT0H"', "run =", "duration_nothing"),
+    ('hazards = ["high_voltage"]', 'hazards = ["volts"]', '["volts"]', "not_one_of"),
+    ('qualifications = ["hv-dc"]', 'qualifications = ["HV DC"]', '["HV DC"]', "not_a_slug"),
+    ("places = 2 }", "places = 2, whole = true }", "places = 2", "whole_or_places"),
     ('{ equipment = "scope" }', '{ equipment = "scoop" }', "scoop", "unknown_equipment_meant"),
     ('{ equipment = "scope" }', '{ equipment = "scope", places = 2 }', '"scope", places', "too_many_places"),
     ('{ equipment = "scope" }', '{ equipment = "scope", category = "x" }', '"x"', "equipment_or_category"),
@@ -294,6 +328,11 @@ needs = [{ equipment = "source" }, { category = "climate-chamber" }]
 def test_an_entry_cannot_move_to_another_facility() -> None:
     known = Known(equipment={"scope": KnownEquipment("elsewhere", "oscilloscope", 1)})
     assert [c for _, _, c in faults(FULL, known)] == ["facility_fixed"]
+
+
+def test_a_need_may_take_the_whole_piece() -> None:
+    (need,) = parse(FULL + ROOM_TO_ONESELF).environments[1].needs
+    assert need.stored() == {"equipment": "chamber-1", "count": 1, "places": 1, "whole": True}
 
 
 def test_what_nothing_can_meet_is_a_warning() -> None:

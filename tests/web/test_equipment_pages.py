@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from labbook.extensions import db
 from tests.cast import Cast
+from tests.services.test_changes import recipe
 from tests.web.people import Clock, Desk
 
 
@@ -63,3 +65,24 @@ def test_free_equipment_that_approves_by_itself_offers_to_be_used_now(app: Flask
     anna = Desk(app, app_cast.anna)
     assert "/equipment/scope/use-now" in anna.get("/equipment/scope").html
     assert "/use-now" not in anna.get("/equipment/chamber").html
+
+
+def test_a_recipe_says_what_it_needs_and_who_stands_by(app: Flask, app_cast: Cast) -> None:
+    recipe(
+        db.session,
+        app_cast,
+        "soak",
+        run=3_600_000,
+        description={"en": "Bias is logged."},
+        needs=[{"equipment": "cycler", "count": 1, "places": 1, "whole": True}],
+        staffing="unattended",
+        on_call="Tom, 4711",
+        safe_state="Bias off",
+        qualifications=["hv"],
+        hazards=["high_voltage"],
+    )
+    text = Desk(app, app_cast.anna).get("/environments/soak").text
+    for said in ("Bias is logged.", "all of it", "1000 h", "runs with nobody there", "Tom, 4711", "Bias off"):
+        assert said in text
+    for said in ("high voltage", "2 h", "2 kVA of Feeder A"):
+        assert said in text
