@@ -35,6 +35,7 @@ UNTIL: Mapping[str, str] = {
     "lead_time": N_("{name} must be booked ahead: the earliest start is {until}."),
     "over_budget": N_("{name} would carry {peak} of {capacity} {unit} until {until}."),
     "set_up": N_("{name} has to be set up first; it could be ready at {until}."),
+    "out": N_("{name} is not to be had until {until}."),
     "off_grid": N_("{name} is booked in fixed steps, of which the next begins at {until}."),
 }
 THROUGHOUT: Mapping[str, str] = {
@@ -45,6 +46,7 @@ THROUGHOUT: Mapping[str, str] = {
     "lead_time": N_("{name} must be booked further ahead than that."),
     "over_budget": N_("{name} would carry {peak} of {capacity} {unit} for all of that time."),
     "set_up": N_("{name} has to be set up first, and there is no time for that."),
+    "out": N_("{name} is not to be had for all of that time."),
     "off_grid": N_("{name} is booked in fixed steps, and none of them fits."),
     "horizon": N_("{name} cannot be booked so far ahead."),
     "too_short": N_("{name} is booked for longer than that only."),

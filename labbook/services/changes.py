@@ -143,6 +143,27 @@ def apply_now(
     return [*checked.problems, *laid]
 
 
+def move_now(
+    session: Session,
+    public_id: str,
+    wish: ChangeReservation,
+    *,
+    revision: int | None,
+    actor: Viewer,
+    now: datetime,
+) -> None:
+    """A manager moves somebody's reservation, and its people are told. Part of another use case.
+
+    Raises what ``change`` raises; nobody moves their own where another would have to agree.
+    """
+    reservation = _opened(session, public_id, _MANAGER, "move", actor, revision, wish)
+    refuse_held(reservation, "offer")
+    if not may_decide(session, reservation, actor):
+        raise Forbidden("move")
+    apply_now(session, reservation, wish, actor=actor, now=now, action="move")
+    _post_moved(session, reservation, actor, now)
+
+
 def pending(reservation: Reservation) -> Change | None:
     return next((c for c in reservation.changes if c.state == "open"), None)
 

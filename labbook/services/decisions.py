@@ -83,35 +83,40 @@ def cancel(session: Session, command: Decide, *, actor: Viewer, now: datetime) -
     """Cancel, naming the cause: the user's, the lab's or a fault's. The latter two are staff's to name."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, command, Action.CANCEL, actor)
-        staff = actor.is_staff_of(reservation.facility_id)
-        own = actor.id in (reservation.holder_id, reservation.requested_by_id)
-        cause = command.cause or ("lab" if staff and not own else "user")
-        problems = written_problems(None, None, command.reason)
-        if cause not in CAUSES:
-            problems.append(Problem("unknown_cause", "cause", params={"cause": cause}))
-        elif cause != "user" and not staff:
-            problems.append(Problem("cause_is_staffs", "cause", params={"cause": cause}))
-        refuse_if_any(problems, ())
-        reservation.cancel_cause = cause
-        advance(
-            session,
-            reservation,
-            Action.CANCEL,
-            actor=actor,
-            now=now,
-            reason=command.reason,
-            new={"cause": cause},
-        )
-        if reservation.hold is not None:
-            waitlist.released(session, reservation, now)
-        told = [reservation.holder_id, reservation.requested_by_id]
-        if not staff and reservation.hold is None:
-            told += journal.managers_of(session, reservation.facility_id, now)
-        _post(session, "cancelled", reservation, actor, now, told)
-        return view_of(session, reservation, viewer=actor)
+        return view_of(session, cancelled(session, command, actor=actor, now=now), viewer=actor)
 
     return transaction.write(session, work)
+
+
+def cancelled(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> Reservation:
+    """As ``cancel``, as part of another use case's transaction."""
+    reservation = _opened(session, command, Action.CANCEL, actor)
+    staff = actor.is_staff_of(reservation.facility_id)
+    own = actor.id in (reservation.holder_id, reservation.requested_by_id)
+    cause = command.cause or ("lab" if staff and not own else "user")
+    problems = written_problems(None, None, command.reason)
+    if cause not in CAUSES:
+        problems.append(Problem("unknown_cause", "cause", params={"cause": cause}))
+    elif cause != "user" and not staff:
+        problems.append(Problem("cause_is_staffs", "cause", params={"cause": cause}))
+    refuse_if_any(problems, ())
+    reservation.cancel_cause = cause
+    advance(
+        session,
+        reservation,
+        Action.CANCEL,
+        actor=actor,
+        now=now,
+        reason=command.reason,
+        new={"cause": cause},
+    )
+    if reservation.hold is not None:
+        waitlist.released(session, reservation, now)
+    told = [reservation.holder_id, reservation.requested_by_id]
+    if not staff and reservation.hold is None:
+        told += journal.managers_of(session, reservation.facility_id, now)
+    _post(session, "cancelled", reservation, actor, now, told)
+    return reservation
 
 
 def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime) -> ReservationView:

@@ -103,6 +103,11 @@ def counted(wanted: Iterable[Wanted]) -> dict[str, int]:
 
 def needs_of(recipe: EnvironmentVersion) -> list[Need]:
     """Each need once for every piece that it asks for."""
+    return read_needs(recipe.needs)
+
+
+def read_needs(stored: Iterable[Mapping[str, Any]]) -> list[Need]:
+    """The same of needs as they are stored."""
     return [
         Need(
             equipment=need.get("equipment"),
@@ -111,7 +116,7 @@ def needs_of(recipe: EnvironmentVersion) -> list[Need]:
             places=need.get("places", 1),
             whole=need.get("whole", False),
         )
-        for need in recipe.needs
+        for need in stored
         for _ in range(need.get("count", 1))
     ]
 

@@ -66,7 +66,7 @@ class FindSlots:
     ``until`` None: as far ahead as what is asked for may be booked. ``ambient``: stored ranges, of what is
     asked for without a recipe. ``spread``: not every start, but the next that begins after the one before
     is over, or a day later; for choosing among them. ``apart_from``: reservations whose own time does not
-    count, since they would be moved.
+    count, since they would be moved. ``without``: pieces that are not to be had over a period.
     """
 
     duration: timedelta
@@ -80,6 +80,7 @@ class FindSlots:
     limit: int = 5
     spread: bool = False
     apart_from: tuple[int, ...] = ()
+    without: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,20 @@ def find(session: Session, asked: FindSlots, *, viewer: Viewer, now: datetime) -
     recipe, needs = _needs(session, asked, problems)
     if problems:
         raise Refused(problems)
-    looked = _Looking(session, asked, recipe, needs, viewer, now)
-    return looked.found()
+    return _Looking(session, asked, recipe, needs, viewer, now).found()
+
+
+def find_for(
+    session: Session,
+    asked: FindSlots,
+    recipe: EnvironmentVersion | None,
+    needs: Sequence[Need],
+    *,
+    viewer: Viewer,
+    now: datetime,
+) -> FoundSlots:
+    """The same for what a reservation was made for: the recipe as it was then, or any needs."""
+    return _Looking(session, asked, recipe, needs, viewer, now).found()
 
 
 def _wrong(asked: FindSlots) -> list[Problem]:
@@ -380,6 +393,8 @@ class _Looking:
         qualified: Mapping[str, datetime | None],
     ) -> Piece:
         policy = facts.slot_policy(piece)
+        if (out := self.asked.without.get(piece.slug)) is not None:
+            closed = [*closed, Closed("out", _span(out))]
         barred = self.excluded.get(piece.slug) or self._unqualified(piece, qualified)
         if barred is not None:
             closed = [Closed(barred, _ALWAYS)]

@@ -30,6 +30,7 @@ from labbook.web import (
     reservations,
     rigs,
     sign_in,
+    swaps,
     today,
     waitlist,
     wording,
@@ -60,6 +61,7 @@ PAGES = (
     deputies,
     rigs,
     engine,
+    swaps,
     account,
     about,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flask import redirect, render_template, request, url_for
@@ -21,7 +20,7 @@ from labbook.services import choices, queue, reservations, slot_search
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.slot_search import FindSlots, FoundSlot, FoundSlots
-from labbook.web import asking, booking, fields, keeping, strips
+from labbook.web import asking, booking, fields, keeping, slot_values, strips
 from labbook.web.fields import Fields
 from labbook.web.formatting import locale_code, name_of
 from labbook.web.page import database, now, page_blueprint, viewer
@@ -166,7 +165,7 @@ def _equipment(read: Fields) -> tuple[Wanted, ...]:
 
 def _request(read: Fields, offered: BookingChoices) -> RequestReservation:
     asked = _question(read, offered)
-    use, pieces = _slot(read.line("slot"))
+    use, pieces = slot_values.read(read.line("slot"), "slot")
     return RequestReservation(
         equipment=pieces,
         environment=asked.environment,
@@ -179,22 +178,6 @@ def _request(read: Fields, offered: BookingChoices) -> RequestReservation:
     )
 
 
-def _slot(value: str) -> tuple[Interval, tuple[Wanted, ...]]:
-    """What a slot's button says: start, end and pieces. A button that nobody drew is refused."""
-    try:
-        start, end, *pieces = value.split("|")
-        use = Interval(datetime.fromisoformat(start), datetime.fromisoformat(end))
-        named = [piece.rpartition(":") for piece in pieces]
-        return use, tuple(Wanted(fields.lookup(slug), max(1, int(places[:6]))) for slug, _, places in named)
-    except (ValueError, OverflowError) as error:
-        raise Refused([Problem("missing", "slot")]) from error
-
-
-def _value(slot: FoundSlot) -> str:
-    pieces = [f"{wanted.slug}:{wanted.places}" for wanted in slot.pieces]
-    return "|".join([slot.use.start.isoformat(), slot.use.end.isoformat(), *pieces])
-
-
 def _answer(asked: FindSlots, offered: BookingChoices) -> Answer:
     found = slot_search.find(database(), asked, viewer=viewer(), now=now())
     least = min((slot.surplus for slot in found.slots), default=0.0)
@@ -204,7 +187,7 @@ def _answer(asked: FindSlots, offered: BookingChoices) -> Answer:
         offers=[
             Offer(
                 slot,
-                _value(slot),
+                slot_values.written(slot.use, slot.pieces),
                 [_called(wanted, found) for wanted in slot.by_need],
                 differ and slot.surplus <= least + 1e-9,
             )
