@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from labbook.domain.choosing import Choice, cheapest, undominated
 from labbook.domain.free_starts import FOREVER, FreeStarts, Span, merged
-from labbook.domain.headroom import Headroom
+from labbook.domain.headroom import LEAP, Headroom
 from labbook.domain.slot_terms import Budget, Closed, Piece, Wish
 from labbook.domain.wall_grid import Grid, common, lies_on
 
@@ -62,7 +62,7 @@ class Field:
     """Everything that is asked of all modes alike."""
 
     def __init__(self, wish: Wish, pieces: Mapping[str, Piece], budgets: Mapping[str, Budget]) -> None:
-        self.wish = wish
+        self.wish, self.pieces = wish, pieces
         self.last = wish.until - wish.duration
         self.candidates = [
             [
@@ -106,6 +106,12 @@ class Field:
             if (before, after, grid) not in seen:
                 seen.add((before, after, grid))
                 yield Mode(self, allowed, before, after, grid)
+
+    def on_grid_of(self, piece: Piece) -> bool:
+        """Whether there is any start at which such a use would be on the piece's grid."""
+        wish = self.wish
+        grid = Grid(wish.zone, piece.grid, wish.duration, wish.since, self.last)
+        return grid.next(wish.since) is not None
 
     def starts(self, candidate: Candidate, before: int, after: int) -> FreeStarts:
         """When so many places of the piece are free and open, shared by all who ask for the same."""
@@ -196,13 +202,13 @@ class Mode:
 
     def step(self, at: int) -> Step:
         """Whether it works at a start that is on the grid, and if not, how far the next one can be."""
-        for utility, amount, before, after in self._needed:
-            clear = self.field.headrooms[utility].next_within(amount, at, before, after, self.field.last)
-            if clear > at:
-                return Step(self.on_grid(clear), utilities=(utility,))
         lacking = self._lacking(at)
         if lacking:
             return Step(self.on_grid(self._arrival(lacking, at)), asks=lacking)
+        for utility, amount, before, after in self._needed:
+            clear = self.field.headrooms[utility].next_within(amount, at, before, after, at + LEAP)
+            if clear > at:
+                return Step(self.on_grid(clear), utilities=(utility,))
         tight, room = self._tight(at)
         if not tight or cheapest(self._choices(at, tight), room) is not None:
             return Step(at, works=True)
@@ -219,9 +225,14 @@ class Mode:
         tight, room = self._tight(at)
         return cheapest(self._choices(at, tight), room)
 
+    def needed(self, utility: str) -> tuple[int, int, int]:
+        """How much of a utility whatever is chosen, from how long before a start to how long after."""
+        found = (each[1:] for each in self._needed if each[0] == utility)
+        return next(found, (0, self.before, self.field.wish.duration + self.after))
+
     @cached_property
     def _needed(self) -> list[tuple[str, int, int, int]]:
-        """Of a utility whatever is chosen: how much, from how long before a start to how long after."""
+        """The same of every utility that is needed whatever is chosen."""
         duration = self.field.wish.duration
         hull = [(u, amount, self.before, duration + self.after) for u, amount in self.field.named.items()]
         return hull + [(u, least, 0, duration) for u, least in self._in_use(self.least).items() if least]
@@ -304,10 +315,10 @@ class Mode:
             for start, ask, weights in arrivals
             if sum(all(map(le, other.weights, weights)) for other in free[ask]) < len(self.options)
         )
-        return min(next(welcome, FOREVER), self._relief(at, free))
+        return self._relief(at, free, min(next(welcome, FOREVER), at + LEAP))
 
-    def _relief(self, at: int, free: Sequence[Sequence[Choice]]) -> int:
-        """The same as far as what others draw goes, with the pieces that are free."""
+    def _relief(self, at: int, free: Sequence[Sequence[Choice]], before: int) -> int:
+        """The same as far as what others draw goes, with the pieces that are free until ``before``."""
         least = [
             sum(amounts)
             for amounts in zip(
@@ -317,17 +328,18 @@ class Mode:
         ]
         field = self.field
         clear = [
-            field.headrooms[utility].next_within(amount, at, 0, field.wish.duration, field.last)
+            field.headrooms[utility].next_within(amount, at, 0, field.wish.duration, before)
             for utility, amount in self._in_use(least).items()
             if amount
         ]
         if max(clear, default=at) > at:
-            return max(clear)
-        return min(
-            field.headrooms[utility].next_relief(most, at - front) + front
+            return min(max(clear), before)
+        reliefs = [
+            field.headrooms[utility].next_relief(most, at - front, before) + front
             for utility, most in self._in_use(self.most).items()
             for front in self.fronts
-        )
+        ]
+        return min(*reliefs, before)
 
     def _sums(self, of: Callable[[Iterable[int]], int]) -> list[int]:
         """Over the asks, the greatest or the least that their options draw in each part."""

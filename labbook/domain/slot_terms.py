@@ -106,9 +106,15 @@ class Slot:
 
 @dataclass(frozen=True)
 class Because:
-    """Something that stood in the way of earlier starts, the last of them before ``until``.
+    """Something that stood in the way of earlier starts: before ``until``, a start of use.
 
-    ``subject``: a piece's slug, for ``over_budget`` the utility, for ``unmet`` the index of the need.
+    ``reason`` and ``subject``: of a piece, by its slug, ``taken``, the reason of its ``Closed``,
+    ``lead_time``, ``horizon``, ``ends_by``, ``too_short`` (params: shortest), ``too_long`` (longest),
+    ``too_many_places`` (wanted, places), ``off_grid`` (grid: no use of that duration both starts and ends on
+    it; without a subject: on those of all), ``too_few`` (needs, pieces: that many needs have no others). Of a
+    utility ``over_budget`` (at ``at`` others draw ``peak``, of ``capacity``; this needs ``wanted`` at the
+    least). Of a need, by its index, ``unmet``: no piece serves it. Of nothing, ``window``: it is shorter than
+    the use.
     """
 
     reason: str
