@@ -66,9 +66,9 @@ class Field:
         self.last = wish.until - wish.duration
         self.candidates = [
             [
-                Candidate(pieces[slug], ask.places, surplus)
+                Candidate(pieces[slug], ask.takes(pieces[slug]), surplus)
                 for slug, surplus in ask.serves.items()
-                if slug in pieces and not unfit(pieces[slug], ask.places, wish.duration)
+                if slug in pieces and not unfit(pieces[slug], ask.takes(pieces[slug]), wish.duration)
             ]
             for ask in wish.asks
         ]

@@ -62,9 +62,9 @@ def _never(field: Field, ask: int, end: int) -> Iterator[Because]:
     if not any(slug in known for slug in wanted.serves):
         yield Because("unmet", str(ask), end)
     for piece in (known[slug] for slug in wanted.serves if slug in known):
-        reason = unfit(piece, wanted.places, field.wish.duration)
+        reason = unfit(piece, wanted.takes(piece), field.wish.duration)
         if reason is not None:
-            yield Because(reason, piece.slug, end, _limits(reason, piece, wanted.places))
+            yield Because(reason, piece.slug, end, _limits(reason, piece, wanted.takes(piece)))
         elif not field.on_grid_of(piece):
             yield Because("off_grid", piece.slug, end, {"grid": piece.grid})
 

@@ -51,14 +51,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class Ask:
-    """One need: ``places`` of one piece, of which no other need has any.
+    """One need: ``places`` of one piece (None: every place that it has), of which no other need has any.
 
     ``serves``: the slugs of the pieces that will do, each with its surplus: how much more than asked for it
     offers, from 0.
     """
 
-    places: int
+    places: int | None
     serves: Mapping[str, float]
+
+    def takes(self, piece: Piece) -> int:
+        """How many places it takes of this piece."""
+        return len(piece.places) if self.places is None else self.places
 
 
 @dataclass(frozen=True)

@@ -123,17 +123,16 @@ def read_needs(stored: Iterable[Mapping[str, Any]]) -> list[Need]:
 
 def stored_needs(needs: Iterable[Need]) -> list[dict[str, Any]]:
     """As ``EnvironmentVersion`` keeps them."""
-    return [
-        {"equipment": need.equipment, "count": 1, "places": need.places}
-        if need.equipment is not None
-        else {
-            "category": need.category,
-            "capabilities": dict(need.capabilities),
-            "count": 1,
-            "places": need.places,
-        }
-        for need in needs
-    ]
+    found: list[dict[str, Any]] = []
+    for need in needs:
+        what: dict[str, Any] = (
+            {"category": need.category, "capabilities": dict(need.capabilities)}
+            if need.equipment is None
+            else {"equipment": need.equipment}
+        )
+        how_many = {"whole": True} if need.whole else {"places": need.places}
+        found.append(what | {"count": 1} | how_many)
+    return found
 
 
 _OFFERED = (

@@ -21,7 +21,7 @@ from labbook.domain.capability import same, surplus
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need
-from labbook.domain.policy import OrganisationFacts
+from labbook.domain.policy import OrganisationFacts, is_attended
 from labbook.domain.slots import (
     Ask,
     Because,
@@ -270,7 +270,7 @@ class _Looking:
         asks = []
         for need in self.needs:
             serves = {each.slug: _surplus(each, need) for each in candidates if each.serves(need)}
-            asks.append(Ask(need.places, serves))
+            asks.append(Ask(None if need.whole else need.places, serves))
         return asks, {slug for ask in asks for slug in ask.serves}
 
     def _facility(self) -> Facility:
@@ -356,19 +356,16 @@ class _Looking:
         # What has to be set up first cannot have been set up before now.
         shut = [Closed("set_up", (_ALWAYS[0], ticks(self.now)))]
         shut += [Closed("shutdown", _span(each)) for each in hours.shutdowns_within(wide)]
-        attended = self.recipe is not None and self.recipe.staffing == "attended"
-        unstaffed = (
-            [Closed("unstaffed", span) for span in _unstaffed(hours, wide)]
-            if attended or any(piece.attended for piece in self.pieces.values())
-            else []
-        )
+        staffing = self.recipe.staffing if self.recipe is not None else None
+        attended = {slug for slug, piece in self.pieces.items() if is_attended([piece.attended], staffing)}
+        unstaffed = [Closed("unstaffed", span) for span in _unstaffed(hours, wide)] if attended else []
         others = self._other_ambients(wide)
         qualified = self._qualified()
         units = {
             slug: self._unit(
                 piece,
                 [occupied.get(place_id, ()) for place_id in places[slug]],
-                [*shut, *(unstaffed if attended or piece.attended else ()), *others.get(slug, ())],
+                [*shut, *(unstaffed if slug in attended else ()), *others.get(slug, ())],
                 qualified,
             )
             for slug, piece in self.pieces.items()
@@ -399,8 +396,8 @@ class _Looking:
         if barred is not None:
             closed = [Closed(barred, _ALWAYS)]
         latest = self.now + policy.horizon
-        for row in piece.qualifications:
-            until = qualified.get(row.kind.slug)
+        for kind in self._asks_for(piece):
+            until = qualified.get(kind)
             if until is not None:
                 latest = min(latest, until - _MICROSECOND)
         return Piece(
@@ -422,12 +419,17 @@ class _Looking:
     def _unqualified(self, piece: Equipment, qualified: Mapping[str, datetime | None]) -> str | None:
         if self.for_others:
             return None
-        missing = any(row.kind.slug not in qualified for row in piece.qualifications)
+        missing = any(kind not in qualified for kind in self._asks_for(piece))
         return "qualification_missing" if missing else None
+
+    def _asks_for(self, piece: Equipment) -> set[str]:
+        """The qualifications that whoever operates it needs, the recipe's included."""
+        of_recipe = self.recipe.qualifications if self.recipe is not None else []
+        return {row.kind.slug for row in piece.qualifications} | set(of_recipe)
 
     def _qualified(self) -> dict[str, datetime | None]:
         """Kind -> until when the viewer may begin something; None for good."""
-        if self.for_others or not any(piece.qualifications for piece in self.pieces.values()):
+        if self.for_others or not any(map(self._asks_for, self.pieces.values())):
             return {}
         rows = self.session.execute(
             select(QualificationKind.slug, Qualification.valid_until)
@@ -465,7 +467,8 @@ class _Looking:
             use=Interval(instant(slot.start), instant(slot.end)),
             occupied=Interval(*map(instant, slot.occupied)),
             by_need=tuple(
-                Wanted(slug, need.places) for slug, need in zip(slot.chosen, self.needs, strict=True)
+                Wanted(slug, self.pieces[slug].places if need.whole else need.places)
+                for slug, need in zip(slot.chosen, self.needs, strict=True)
             ),
             surplus=slot.surplus,
         )
@@ -482,6 +485,7 @@ class _Looking:
             params = dict(each.params)
             if each.subject in utilities:
                 params["unit"] = utilities[each.subject].unit
+                params |= {name: params[name] / 1000 for name in ("peak", "wanted", "capacity")}
             found = InTheWay(
                 reason=each.reason,
                 equipment=each.subject if each.subject in self.pieces else None,
@@ -507,8 +511,10 @@ def _unstaffed(hours: Hours, within: Interval) -> list[Span]:
 
 
 def _surplus(candidate: Candidate, need: Need) -> float:
+    """Nothing for a piece that is named: there is no other to have instead."""
     return sum(
-        surplus(candidate.offer(name, need.places), wanted) for name, wanted in need.capabilities.items()
+        surplus(candidate.offer(name, candidate.takes(need)), wanted)
+        for name, wanted in need.capabilities.items()
     )
 
 

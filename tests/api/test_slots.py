@@ -55,6 +55,20 @@ def test_a_free_piece_is_to_be_had_from_the_first_grid_point_on(anna: Script) ->
     assert found["because"] == []
 
 
+def test_what_stands_in_the_way_is_said_with_until_when(app: Flask, app_cast: Cast, anna: Script) -> None:
+    taken = Script(app, app_cast.carla).book("scope", hours=3)
+    assert taken.status_code == 201
+    found = slots(anna, equipment="scope", duration="PT2H", limit=1)
+    assert starts(found) == [written(START + timedelta(hours=3))]
+    (because,) = found["because"]
+    assert because["reason"] == "taken"
+    assert because["equipment"] == "scope"
+    assert because["until"] == written(START + timedelta(hours=3))
+    # A competitor's booking is a busy block here as everywhere.
+    assert "beta" not in str(found).lower()
+    assert "Double pulse" not in str(found)
+
+
 def test_every_slot_that_is_offered_can_be_booked_as_it_is(app: Flask, app_cast: Cast, anna: Script) -> None:
     Script(app, app_cast.carla).book("source", hours=5)
     recipe(
@@ -72,6 +86,17 @@ def test_every_slot_that_is_offered_can_be_booked_as_it_is(app: Flask, app_cast:
     assert made.status_code == 201, made.json
 
 
+def test_what_the_feeder_cannot_carry_is_said_in_its_own_unit(
+    app: Flask, app_cast: Cast, anna: Script
+) -> None:
+    Script(app, app_cast.carla).book("source", hours=3)
+    found = slots(anna, equipment="source-2", duration="PT1H", limit=1)
+    assert starts(found) == [written(START + timedelta(hours=3))]
+    (because,) = found["because"]
+    assert (because["reason"], because["utility"], because["equipment"]) == ("over_budget", "feeder-a", None)
+    assert "at 6 of 10 kVA already, and this needs 6 kVA more" in because["message"]
+
+
 def test_needs_are_stated_in_whatever_unit(app_cast: Cast, anna: Script) -> None:
     db.session.rollback()
     db.session.connection(execution_options={"labbook_write": True})
@@ -86,6 +111,7 @@ def test_needs_are_stated_in_whatever_unit(app_cast: Cast, anna: Script) -> None
     assert chosen["equipment"] == [{"slug": "source-2", "places": 1}]
     none = slots(anna, need="dc-source; dc_voltage: 3 kV", duration="PT1H")
     assert none["items"] == []
+    assert none["because"][0]["reason"] == "unmet"
 
 
 def test_the_staffed_hours_and_the_clocks_going_forward_are_kept(app_cast: Cast, app: Flask) -> None:
@@ -95,6 +121,7 @@ def test_the_staffed_hours_and_the_clocks_going_forward_are_kept(app_cast: Cast,
         bo, equipment="hipot", duration="PT8H", limit=1, **{"from": at("2026-03-28 09:00").isoformat()}
     )
     assert starts(found) == [written(at("2026-03-30 08:00"))]
+    assert found["because"][0]["reason"] == "unstaffed"
 
 
 def test_a_question_that_is_none_is_refused_with_all_that_is_wrong(anna: Script) -> None:

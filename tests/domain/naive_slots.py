@@ -48,7 +48,7 @@ class Naive:
         ]
         return product(*alone)
 
-    def _alone(self, slug: str, places: int, at: int) -> bool:
+    def _alone(self, slug: str, places: int | None, at: int) -> bool:
         piece, wish = self.pieces[slug], self.wish
         end = at + wish.duration
         return (
@@ -92,7 +92,11 @@ class Naive:
         start, end = ((t - self.origin) // STEP for t in span)
         return (1 << end) - (1 << start)
 
-    def _room(self, piece: Piece, places: int, span: Span) -> bool:
+    def _many(self, slug: str, places: int | None) -> int:
+        return len(self.pieces[slug].places) if places is None else places
+
+    def _room(self, piece: Piece, places: int | None, span: Span) -> bool:
+        places = self._many(piece.slug, places)
         wanted = self._steps(span)
         if any(self._steps(closed.span) & wanted for closed in piece.closed):
             return False
@@ -109,7 +113,7 @@ class Naive:
             own = [(hull, wish.draws[name])]
         else:
             own = [
-                (spans[slug], self.pieces[slug].draws.get(name, 0) * ask.places)
+                (spans[slug], self.pieces[slug].draws.get(name, 0) * self._many(slug, ask.places))
                 for ask, slug in zip(wish.asks, chosen, strict=True)
             ]
         first, last = min(s for (s, _), _ in own), max(e for (_, e), _ in own)

@@ -55,6 +55,13 @@ def test_a_budget_holds_at_every_instant_of_set_up_and_tear_down() -> None:
     assert starts(search(wish(Ask(1, {"a": 0})), pieces, {"feeder": feeder}, limit=1)) == [at(5)]
 
 
+def test_who_needs_a_piece_whole_gets_every_place_that_it_has() -> None:
+    small = Piece(slug="small", places=[[], [span(0, 9)]])
+    great = Piece(slug="great", places=[[span(0, 5)], [], []])
+    found = search(wish(Ask(None, {"small": 0, "great": 1})), catalogue(small, great), {}, limit=1)
+    assert [(slot.start, slot.chosen) for slot in found.slots] == [(at(5), ("great",))]
+
+
 def reasons(found: Found) -> list[tuple[str, str, int]]:
     return [(each.reason, each.subject, each.until) for each in found.because]
 

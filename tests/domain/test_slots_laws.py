@@ -99,7 +99,7 @@ class Case:
         random = self.random
         serving = random.sample(slugs, random.randint(1, len(slugs)))
         return Ask(
-            random.choice([1, 1, 1, 1, 1, 2]), {s: random.choice([0, 0, 0.5, 1, 2.25]) for s in serving}
+            random.choice([1, 1, 1, 1, 1, 2, None]), {s: random.choice([0, 0, 0.5, 1, 2.25]) for s in serving}
         )
 
     def budget(self) -> Budget:
