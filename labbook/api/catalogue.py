@@ -14,14 +14,9 @@ from labbook.api.asking import database, now, viewer
 from labbook.api.reading import Query
 from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem
-from labbook.services import equipment, rig_access
-from labbook.services.equipment import (
-    DrawView,
-    EnvironmentView,
-    EquipmentView,
-    FacilityView,
-    Sought,
-)
+from labbook.services import equipment, recipe_views, rig_access
+from labbook.services.equipment import DrawView, EquipmentView, FacilityView, Sought
+from labbook.services.recipe_views import EnvironmentView
 
 
 def register(blueprint: Blueprint) -> None:
@@ -71,12 +66,12 @@ def list_environments() -> Response:
     query = Query(request.args, ("facility",))
     facility = query.text("facility")
     query.settle()
-    found = equipment.list_environments(database(), facility=facility)
+    found = recipe_views.list_all(database(), viewer=viewer(), facility=facility)
     return json_answer({"items": [_environment(each) for each in found]})
 
 
 def show_environment(slug: str) -> Response:
-    return json_answer(_environment(equipment.find_environment(database(), slug)))
+    return json_answer(_environment(recipe_views.find(database(), slug, viewer=viewer())))
 
 
 def _capabilities(query: Query) -> tuple[tuple[str, str], ...]:
@@ -162,6 +157,7 @@ def _environment(view: EnvironmentView) -> Mapping[str, Any]:
     return {
         "slug": view.slug,
         "facility": view.facility,
+        "organisation": view.organisation,
         "version": view.version,
         "name": view.name,
         "description": view.description,

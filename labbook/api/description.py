@@ -337,6 +337,7 @@ _ENVIRONMENT = _object(
     ("slug", "facility", "name", "needs"),
     slug=SLUG,
     facility=SLUG,
+    organisation=_or_null(_string("Whose own it is; null: everybody's.")),
     version={"type": "integer"},
     name=_ref("Name"),
     description=_ref("Name"),

@@ -67,6 +67,11 @@ class Viewer:
         return self.is_admin or (self.role is Role.MANAGER and facility_id in self.facility_ids)
 
 
+def may_edit_recipe(viewer: Viewer, facility_id: int, owner_id: int | None) -> bool:
+    """Somebody's own is theirs to edit; all others are the managers'."""
+    return viewer.manages(facility_id) if owner_id is None else viewer.id == owner_id
+
+
 def parties(viewer: Viewer, subject: Subject) -> frozenset[Party]:
     """What the viewer is to the reservation; a manager is also a technician."""
     found = set()

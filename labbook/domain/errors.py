@@ -50,6 +50,9 @@ class Conflict:
     end: datetime
 
 
+_FASTER = ("taken_meanwhile", "changed_meanwhile")
+
+
 class LabbookError(Exception):
     """Whatever Labbook says no to."""
 
@@ -81,7 +84,7 @@ class Refused(LabbookError):
     @property
     def is_conflict(self) -> bool:
         """Nothing is wrong with what was asked for, only somebody else was there first."""
-        return all(problem.code == "taken_meanwhile" for problem in self.problems)
+        return all(problem.code in _FASTER for problem in self.problems)
 
 
 class WrongStatus(LabbookError):

@@ -10,6 +10,9 @@ own and charged to nobody else's project; all else is a busy block there too.
 Of a project its own people see all: its organisation and its members. The staff of a facility know of
 those that reservations there are charged to, not of who is in them or what account they are paid from.
 
+A recipe is everybody's, or that of one organisation: then nobody else knows of it but the staff of its
+facility.
+
 Lists are filtered in SQL; ``Scope`` is the same decision as data, and a property test holds the two together.
 """
 
@@ -69,6 +72,15 @@ class Scope:
     def opens(self, project_id: int, organisation_id: int) -> bool:
         """Whether a project shows its members and its account."""
         return self.everything or organisation_id == self.organisation_id or project_id in self.project_ids
+
+    def has_recipe(self, facility_id: int, organisation_id: int | None) -> bool:
+        """Whether there is such a recipe at all; ``organisation_id`` None: it is everybody's."""
+        return (
+            organisation_id is None
+            or self.everything
+            or organisation_id == self.organisation_id
+            or facility_id in self.facility_ids
+        )
 
     def knows(self, project_id: int, organisation_id: int, charged_at: Collection[int]) -> bool:
         """Whether there is such a project at all; ``charged_at``: the facilities it has reservations in."""

@@ -198,12 +198,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a file, and where: ``path`` is ``equipment "chamber-1": slot.grid``."""
+    """What is wrong with a file, and where: ``path`` is ``equipment "chamber-1": slot.grid``, ``keys`` the
+    same as keys and indices.
+    """
 
     line: int
     path: str
     code: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str | int, ...] = field(default=(), compare=False)
 
 
 class CatalogueRefused(Exception):

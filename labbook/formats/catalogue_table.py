@@ -47,10 +47,10 @@ class Report:
         return self.lines.get(path, 1)
 
     def add(self, path: Path, label: str, code: str, /, **params: Any) -> None:
-        self.faults.append(Fault(self.line(path), label, code, params))
+        self.faults.append(Fault(self.line(path), label, code, params, path))
 
     def warn(self, path: Path, label: str, code: str, /, **params: Any) -> None:
-        self.warnings.append(Fault(self.line(path), label, code, params))
+        self.warnings.append(Fault(self.line(path), label, code, params, path))
 
 
 class Table:

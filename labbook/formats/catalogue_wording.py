@@ -64,7 +64,7 @@ CATALOGUE_SENTENCES: Mapping[str, str] = {
     "only_with_category": N_("“{key}” goes with a category, not with named equipment."),
     "whole_or_places": N_("A need takes so many places, or the whole piece; not both."),
     "unattended_needs": N_(
-        "What runs unattended needs “on_call” (whom to call) and “safe_state” (what it falls into)."
+        "What runs unattended says whom to call (on_call) and what it falls into (safe_state)."
     ),
     "need_unmet": N_("No equipment of this catalogue meets this need of {environment}."),
     "needs_unmet": N_("The equipment of this catalogue cannot meet all needs of {environment} at once."),

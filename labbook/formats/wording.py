@@ -36,6 +36,14 @@ SENTENCES: Mapping[str, str] = {
     "use_now_needs_approval": N_("{equipment} cannot be used at once: a manager approves it first."),
     # environments
     "unknown_environment": N_("There is no test environment “{environment}”."),
+    "changed_meanwhile": N_(
+        "Somebody saved version {number} since you opened this. What you typed is kept: look at what they "
+        "changed, and save again to put yours on top of it."
+    ),
+    "managers_only": N_("Only a manager may state this: it would replace what the equipment itself says."),
+    "malformed_line": N_("“{text}” is no line such as “dc voltage: 800 V”: a name, a colon, a quantity."),
+    "environment_retired": N_("{environment} is retired and cannot be booked any more."),
+    "environment_of_others": N_("{environment} is the recipe of another organisation than the holder's."),
     "environment_mismatch": N_("This equipment does not fit what {environment} needs."),
     "needs_mismatch": N_("This equipment does not fit the needs that were stated."),
     "environment_unmet": N_("No equipment in service meets what {environment} needs."),

@@ -17,7 +17,8 @@ class Environment(Base):
 
     ``organisation_id`` None: the lab's own, which everybody sees. Otherwise somebody's of that organisation
     (``owner_id``), who saved what they had asked for: nobody else's to see, apart from the facility's staff.
-    ``retired_at``: not to be booked any more.
+    ``open_from``: the version from which on its history is everybody's; what somebody's own recipe was before
+    it was published stays theirs. ``retired_at``: not to be booked any more.
     """
 
     __tablename__ = "environments"
@@ -29,6 +30,7 @@ class Environment(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    open_from: Mapped[int] = mapped_column(server_default="1")
     retired_at: Mapped[datetime | None]
 
     facility: Mapped[Facility] = relationship()

@@ -9,9 +9,11 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer
+from labbook.domain.visibility import scope_of
 from labbook.models import Environment, EnvironmentVersion, Equipment, Utility
 from labbook.models.project import ACTIVITIES
 from labbook.services import projects, users
+from labbook.services.known_recipes import known_recipe
 from labbook.services.projects import ProjectView
 from labbook.services.users import Colleague
 
@@ -69,6 +71,7 @@ def for_booking(session: Session, *, viewer: Viewer) -> BookingChoices:
                 EnvironmentVersion.number == Environment.version,
             ),
         )
+        .where(Environment.retired_at.is_(None), known_recipe(scope_of(viewer)))
         .options(joinedload(EnvironmentVersion.environment).joinedload(Environment.facility))
         .order_by(Environment.facility_id, Environment.slug)
     )

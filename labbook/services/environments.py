@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
+from labbook.domain.access import Viewer
 from labbook.domain.capability import offers, same
 from labbook.domain.errors import Problem
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need, match
+from labbook.domain.visibility import scope_of
 from labbook.models import (
     Allocation,
     Environment,
@@ -24,20 +26,39 @@ from labbook.models import (
 from labbook.services import facts
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
+from labbook.services.known_recipes import known_recipe
 from labbook.services.occupancy import OVERLAPPING, occupied_places
 
 
-def current(session: Session, slug: str) -> EnvironmentVersion | None:
-    """The newest version of a recipe."""
-    return session.scalar(
+def current(
+    session: Session, slug: str, problems: list[Problem], *, viewer: Viewer
+) -> EnvironmentVersion | None:
+    """The newest version of a recipe, to be booked by. One that is not the viewer's to know is as unknown as
+    one that there never was.
+    """
+    found = session.scalar(
         select(EnvironmentVersion)
         .join(Environment, EnvironmentVersion.environment_id == Environment.id)
-        .where(Environment.slug == slug, EnvironmentVersion.number == Environment.version)
+        .where(
+            Environment.slug == slug,
+            EnvironmentVersion.number == Environment.version,
+            known_recipe(scope_of(viewer)),
+        )
     )
+    if found is None or found.environment.retired_at is not None:
+        code = "unknown_environment" if found is None else "environment_retired"
+        problems.append(Problem(code, "environment", params={"environment": slug}))
+        return None
+    return found
 
 
 def pieces_for(
-    session: Session, command: RequestReservation, problems: list[Problem], *, search: bool
+    session: Session,
+    command: RequestReservation,
+    problems: list[Problem],
+    *,
+    search: bool,
+    viewer: Viewer,
 ) -> tuple[EnvironmentVersion | None, tuple[Wanted, ...]]:
     """The recipe asked for and the pieces to book: those named, or those chosen for it.
 
@@ -47,11 +68,8 @@ def pieces_for(
     if command.environment is None:
         problems += _strangers_to(session, command)
         return None, command.equipment
-    recipe = current(session, command.environment)
+    recipe = current(session, command.environment, problems, viewer=viewer)
     if recipe is None:
-        problems.append(
-            Problem("unknown_environment", "environment", params={"environment": command.environment})
-        )
         return None, command.equipment
     if command.equipment:
         problems += mismatches(session, recipe, command.equipment)

@@ -1,4 +1,4 @@
-"""The catalogue as its readers see it: facilities, equipment, environments, in a constant number of queries.
+"""The catalogue as its readers see it: facilities and equipment, in a constant number of queries.
 
 Whoever has signed in may read all of it: what a laboratory has is no secret, only who uses it when.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from labbook.domain import capability
@@ -20,8 +20,6 @@ from labbook.domain.errors import NotFound, Problem, Refused
 from labbook.domain.policy import SlotPolicy
 from labbook.models import (
     Closure,
-    Environment,
-    EnvironmentVersion,
     Equipment,
     EquipmentDraw,
     EquipmentQualification,
@@ -121,46 +119,6 @@ class EquipmentView:
 
 
 @dataclass(frozen=True)
-class NeedView:
-    """Named equipment, or any of a category whose capabilities contain these; ``whole``: every place."""
-
-    equipment: str | None
-    category: str | None
-    capabilities: Mapping[str, str]
-    count: int
-    places: int
-    whole: bool
-
-
-@dataclass(frozen=True)
-class EnvironmentView:
-    """``setup`` and ``teardown`` in seconds, None for "the longest of its parts'"; so are ``run``, what it
-    usually takes, and ``readouts``, of running. ``staffing`` None: as its parts say.
-    """
-
-    slug: str
-    facility: str
-    facility_name: Mapping[str, str]
-    example: bool
-    version: int
-    name: Mapping[str, str]
-    description: Mapping[str, str]
-    setup: int | None
-    run: int | None
-    teardown: int | None
-    ambient: Mapping[str, str]
-    draws: Sequence[DrawView]
-    permit: bool
-    staffing: str | None
-    on_call: str
-    safe_state: str
-    qualifications: Sequence[str]
-    hazards: Sequence[str]
-    readouts: Sequence[int]
-    needs: Sequence[NeedView]
-
-
-@dataclass(frozen=True)
 class Sought:
     """Which equipment; every None matches all. ``text`` in names and short names; ``capabilities`` are
     ``(name, quantity)`` that the range offered must contain.
@@ -233,7 +191,7 @@ def search_equipment(session: Session, sought: Sought) -> list[EquipmentView]:
     if not sought.retired:
         query = query.where(Equipment.state != "retired")
     if sought.facility is not None:
-        query = query.where(Equipment.facility_id == _facility_id(session, sought.facility))
+        query = query.where(Equipment.facility_id == facility_id(session, sought.facility))
     if sought.category is not None:
         query = query.where(Equipment.category == sought.category)
     rows = [
@@ -271,6 +229,14 @@ _EQUIPMENT = (
         selectinload(Equipment.qualifications).joinedload(EquipmentQualification.kind, innerjoin=True),
     )
 )
+
+
+def facility_id(session: Session, slug: str) -> int:
+    """Raises ``Refused`` for a facility that does not exist."""
+    found = session.scalar(select(Facility.id).where(Facility.slug == slug))
+    if found is None:
+        raise Refused([Problem("unknown_facility", "facility", params={"facility": slug})])
+    return found
 
 
 def _needs(wanted: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -338,124 +304,3 @@ def _equipment(row: Equipment) -> EquipmentView:
         calibration=calibration,
         slot=slot_policy(row),
     )
-
-
-# --- environments -------------------------------------------------------------------------------------
-
-
-def _facility_id(session: Session, slug: str) -> int:
-    found = session.scalar(select(Facility.id).where(Facility.slug == slug))
-    if found is None:
-        raise Refused([Problem("unknown_facility", "facility", params={"facility": slug})])
-    return found
-
-
-def list_environments(session: Session, *, facility: str | None = None) -> list[EnvironmentView]:
-    """Raises ``Refused`` for a facility that does not exist."""
-    query = _ENVIRONMENTS
-    if facility is not None:
-        query = query.where(Environment.facility_id == _facility_id(session, facility))
-    return _environments(session, query)
-
-
-def find_environment(session: Session, slug: str) -> EnvironmentView:
-    """Raises ``NotFound``."""
-    found = _environments(session, _ENVIRONMENTS.where(Environment.slug == slug))
-    if not found:
-        raise NotFound("environment")
-    return found[0]
-
-
-def environments_with(session: Session, slug: str) -> list[EnvironmentView]:
-    """The environments of its facility that could use a piece: by its name, or by what it can do."""
-    piece = session.execute(
-        select(Equipment.facility_id, Equipment.category, Equipment.capabilities).where(
-            Equipment.slug == slug
-        )
-    ).one()
-    rows = session.scalars(_ENVIRONMENTS.where(Environment.facility_id == piece.facility_id)).all()
-    return _views(
-        session,
-        [row for row in rows if any(_serves(n, slug, piece.category, piece.capabilities) for n in row.needs)],
-    )
-
-
-def _serves(need: Mapping[str, Any], slug: str, category: str, offered: Mapping[str, Any]) -> bool:
-    if need.get("equipment"):
-        return bool(need["equipment"] == slug)
-    return need.get("category") == category and _meets(offered, need.get("capabilities", {}))
-
-
-_ENVIRONMENTS = (
-    select(EnvironmentVersion)
-    .join(
-        Environment,
-        and_(
-            EnvironmentVersion.environment_id == Environment.id,
-            EnvironmentVersion.number == Environment.version,
-        ),
-    )
-    .options(
-        joinedload(EnvironmentVersion.environment, innerjoin=True).joinedload(
-            Environment.facility, innerjoin=True
-        )
-    )
-    .order_by(Environment.facility_id, Environment.slug)
-)
-
-
-def _environments(session: Session, query: Select[EnvironmentVersion]) -> list[EnvironmentView]:
-    return _views(session, session.scalars(query).all())
-
-
-def _views(session: Session, rows: Sequence[EnvironmentVersion]) -> list[EnvironmentView]:
-    slugs = {slug for row in rows for slug in row.draws}
-    utilities = {u.slug: u for u in session.scalars(select(Utility).where(Utility.slug.in_(slugs)))}
-    return [_environment(row, utilities) for row in rows]
-
-
-def _environment(row: EnvironmentVersion, utilities: Mapping[str, Utility]) -> EnvironmentView:
-    facility = row.environment.facility
-    return EnvironmentView(
-        slug=row.environment.slug,
-        facility=facility.slug,
-        facility_name=facility.name,
-        example=facility.example,
-        version=row.number,
-        name=row.name,
-        description=row.description,
-        setup=row.setup,
-        run=row.run,
-        teardown=row.teardown,
-        ambient={name: _written(value) for name, value in sorted(row.ambient.items())},
-        draws=[
-            DrawView(slug, utilities[slug].name, amount, utilities[slug].unit)
-            for slug, amount in sorted(row.draws.items())
-            if slug in utilities
-        ],
-        permit=row.permit,
-        staffing=row.staffing,
-        on_call=row.on_call,
-        safe_state=row.safe_state,
-        qualifications=row.qualifications,
-        hazards=row.hazards,
-        readouts=row.readouts,
-        needs=[
-            NeedView(
-                equipment=need.get("equipment"),
-                category=need.get("category"),
-                capabilities={
-                    name: _written(value) for name, value in sorted(need.get("capabilities", {}).items())
-                },
-                count=need.get("count", 1),
-                places=need.get("places", 1),
-                whole=need.get("whole", False),
-            )
-            for need in row.needs
-        ],
-    )
-
-
-def _written(stored: Any) -> str:
-    """How a range was written in the catalogue."""
-    return str(stored["text"] if isinstance(stored, Mapping) else stored)

@@ -189,14 +189,22 @@ class Reading:
         Blocks of strangers are chosen by equipment and not by the environment they were booked for,
         which would link the pieces of one reservation to each other.
         """
-        name, needs, facility_id = self.session.execute(
-            select(EnvironmentVersion.name, EnvironmentVersion.needs, Environment.facility_id)
+        row = self.session.execute(
+            select(
+                EnvironmentVersion.name,
+                EnvironmentVersion.needs,
+                Environment.facility_id,
+                Environment.organisation_id,
+            )
             .join(Environment, EnvironmentVersion.environment_id == Environment.id)
             .where(
                 Environment.id == self.subscription.target_id,
                 EnvironmentVersion.number == Environment.version,
             )
         ).one()
+        name, needs, facility_id, organisation_id = row
+        if not self.scope.has_recipe(facility_id, organisation_id):
+            return _Target("")  # whoever subscribed has left the organisation that it belongs to
         slugs = {need["equipment"] for need in needs if "equipment" in need}
         categories = {need["category"] for need in needs if "category" in need}
         usable = frozenset(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select, true, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
@@ -27,6 +27,7 @@ from labbook.models import (
 from labbook.services import feed_entries, transaction
 from labbook.services.feed_cache import FeedCache, RenderedFeed
 from labbook.services.known_projects import known
+from labbook.services.known_recipes import known_recipe
 from labbook.services.viewers import CHANGES, LAST_USED_EVERY, VIEWER_COLUMNS, token_hash, viewer_from
 
 NAME_LIMIT = 100
@@ -163,11 +164,12 @@ def _target(session: Session, scope: str, actor: Viewer) -> int | None:
         found = session.scalar(select(Project.id).where(Project.slug == slug, known(scope_of(actor))))
     elif colon and kind in _NAMED:
         noun: Any = _NAMED[kind]
-        found = session.scalar(select(noun.id).where(noun.slug == slug))
+        theirs = known_recipe(scope_of(actor)) if kind == "environment" else true()
+        found = session.scalar(select(noun.id).where(noun.slug == slug, theirs))
     else:
         raise Refused([Problem("unknown_feed_scope", "scope", params={"scope": scope})])
     if found is None:
-        # The same answer for a project that doesn't exist and for one that isn't the actor's.
+        # The same answer for what doesn't exist and for what isn't the actor's to know.
         raise Refused([Problem(f"unknown_{kind}", "scope", params={kind: slug})])
     return int(found)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from labbook.domain.access import Role, Viewer
 from labbook.domain.errors import Problem
 from labbook.domain.visibility import scope_of
-from labbook.models import Project, ProjectMember, Reservation, StaffMembership, User
+from labbook.models import EnvironmentVersion, Project, ProjectMember, Reservation, StaffMembership, User
 from labbook.services.known_projects import known
 
 _ACTIVE = (
@@ -161,6 +161,15 @@ def decides_for(session: Session, actor: Viewer, facility_id: int, holder_id: in
         )
     )
     return not others
+
+
+def knows_recipe(session: Session, user: User, recipe: EnvironmentVersion | None) -> bool:
+    """As ``domain.visibility.sees_recipe``, of somebody who isn't asking: by one organisation's recipe a
+    manager books for its own people only.
+    """
+    if recipe is None or recipe.environment.organisation_id in (None, user.organisation_id):
+        return True
+    return is_staff(session, user, recipe.environment.facility_id)
 
 
 def is_staff(session: Session, user: User, facility_id: int) -> bool:

@@ -30,6 +30,7 @@ from labbook.models import (
     User,
 )
 from labbook.services import journal, visit_views
+from labbook.services.known_recipes import known_recipe
 from labbook.services.visit_views import LongTestView
 
 
@@ -530,16 +531,18 @@ def _says(text: str) -> ColumnElement[bool]:
     )
 
 
-def _unknown(session: Session, wanted: Search) -> list[Problem]:
+def _unknown(session: Session, wanted: Search, viewer: Viewer) -> list[Problem]:
     filters: tuple[tuple[str, InstrumentedAttribute[str], Sequence[str | None]], ...] = (
         ("facility", Facility.slug, [wanted.facility]),
         ("equipment", Equipment.slug, wanted.equipment),
         ("environment", Environment.slug, [wanted.environment]),
     )
+    theirs = known_recipe(scope_of(viewer))
     found = []
     for name, column, given in filters:
         slugs = {slug for slug in given if slug is not None}
-        known = set(session.scalars(select(column).where(column.in_(slugs)))) if slugs else set()
+        query = select(column).where(column.in_(slugs), theirs if name == "environment" else true())
+        known = set(session.scalars(query)) if slugs else set()
         found += [Problem(f"unknown_{name}", name, params={name: slug}) for slug in sorted(slugs - known)]
     return found
 
@@ -550,7 +553,7 @@ def search(session: Session, wanted: Search, *, viewer: Viewer) -> Page:
     Raises ``Refused`` for a facility, equipment or an environment that there isn't.
     The cursor is the last row's start and public id: what is added meanwhile neither repeats nor hides a row.
     """
-    if unknown := _unknown(session, wanted):
+    if unknown := _unknown(session, wanted, viewer):
         raise Refused(unknown)
     order = (Reservation.starts_at, Reservation.public_id)
     query = select(Reservation).where(in_scope(scope_of(viewer))).options(*loading())

@@ -75,7 +75,7 @@ def make(
     if command.activity is not None and command.activity not in ACTIVITIES:
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
-    recipe, wanted = environments.pieces_for(session, command, problems, search=when_is_sound)
+    recipe, wanted = environments.pieces_for(session, command, problems, search=when_is_sound, viewer=actor)
     pieces = facts.load_equipment(session, wanted, lock=True)
     # The same request may have come twice at once: the second has waited for the first one's locks.
     repeated = _repeated(session, command, actor)
@@ -166,6 +166,9 @@ def _standing_problems(
     if command.kind == "block":
         sound = holder.id == actor.id or people.is_staff(session, holder, facility_id)
         return [] if sound else [Problem("block_is_staffs", "holder")]
+    if not people.knows_recipe(session, holder, plan.environment):
+        params = {"environment": command.environment}
+        return [Problem("environment_of_others", "environment", params=params)]
     afterwards = plan.use.start < now and not command.use_now and policy.needs_manager(plan.facts)
     if (
         afterwards

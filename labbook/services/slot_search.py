@@ -131,7 +131,7 @@ def find(session: Session, asked: FindSlots, *, viewer: Viewer, now: datetime) -
     ``because`` instead.
     """
     problems = _wrong(asked)
-    recipe, needs = _needs(session, asked, problems)
+    recipe, needs = _needs(session, asked, problems, viewer)
     if problems:
         raise Refused(problems)
     return _Looking(session, asked, recipe, needs, viewer, now).found()
@@ -167,13 +167,11 @@ def _wrong(asked: FindSlots) -> list[Problem]:
 
 
 def _needs(
-    session: Session, asked: FindSlots, problems: list[Problem]
+    session: Session, asked: FindSlots, problems: list[Problem], viewer: Viewer
 ) -> tuple[EnvironmentVersion | None, list[Need]]:
     if asked.environment is not None:
-        recipe = environments.current(session, asked.environment)
+        recipe = environments.current(session, asked.environment, problems, viewer=viewer)
         if recipe is None:
-            params = {"environment": asked.environment}
-            problems.append(Problem("unknown_environment", "environment", params=params))
             return None, []
         return recipe, environments.needs_of(recipe)
     if asked.equipment:

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.wall_time import local_date
-from labbook.services import calendar, equipment, faults, free_time, home
+from labbook.services import calendar, equipment, faults, free_time, home, recipe_views
 from labbook.services.calendar import BusyEntry, FullEntry, Window
 from labbook.services.commands import Wanted
 from labbook.services.equipment import DrawView, EquipmentView, Sought, UtilityView
@@ -81,7 +81,7 @@ def show(slug: str) -> str:
         next_free=_next_free(view),
         free_now=_free_now(view),
         policy=_policy(view),
-        environments=equipment.environments_with(database(), slug),
+        environments=recipe_views.using(database(), slug, viewer=viewer()),
         staffs=equipment.is_staff_of(database(), slug, viewer=viewer()),
         faults=faults.list_open(database(), viewer=viewer(), equipment=slug),
     )
@@ -139,14 +139,14 @@ def _policy(view: EquipmentView) -> list[tuple[str, str]]:
 
 @blueprint.get("/environments")
 def environments() -> str:
-    found = equipment.list_environments(database())
+    found = recipe_views.list_all(database(), viewer=viewer())
     g.example = any(each.example for each in found)
     return render_template("environments/index.html", items=found)
 
 
 @blueprint.get("/environments/<slug>")
 def environment(slug: str) -> str:
-    view = equipment.find_environment(database(), slug)
+    view = recipe_views.find(database(), slug, viewer=viewer())
     g.example = view.example
     names = {each.slug: each.name for each in equipment.search_equipment(database(), Sought())}
     return render_template("environments/show.html", item=view, names=names)

@@ -101,7 +101,7 @@ def _typed(problems: Sequence[Problem]) -> list[Problem]:
 def _offers(pieces: Sequence[Wanted], environment: str | None, use: Interval) -> list[Interval]:
     if environment is not None and not pieces:
         asked = RequestReservation((), use.start, use.end, "", environment=environment)
-        pieces = environments.pieces_for(database(), asked, [], search=False)[1]
+        pieces = environments.pieces_for(database(), asked, [], search=False, viewer=viewer())[1]
     if not pieces:
         return []
     return free_time.offers(database(), pieces, use.start, use.duration, now=now())

@@ -10,6 +10,7 @@ COLUMNS = {
     "environments": [
         "organisation_id KEY CONSTRAINT fk_environments_organisation_id REFERENCES organisations (id)",
         "owner_id KEY CONSTRAINT fk_environments_owner_id REFERENCES users (id)",
+        "open_from INTEGER DEFAULT 1 NOT NULL",
         "retired_at INSTANT",
     ],
     "environment_versions": [
