@@ -33,7 +33,7 @@ format: $(DEV_STAMP) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV_STAMP) ## ratios against the bare work, over 100 000 reservations, on both databases (ARGS=requests or sweep)
+bench: $(DEV_STAMP) ## ratios against the bare work, over 100 000 reservations, on both databases (ARGS=requests, sweep or slots)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 assets: $(RUN_STAMP) ## fetch the browser's locked packages into static/vendor

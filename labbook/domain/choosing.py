@@ -40,14 +40,10 @@ def cheapest(
     tried = [undominated(each, len(choices)) for each in choices]
     if not all(tried):
         return None
-    order = sorted(range(len(tried)), key=lambda index: len(tried[index]))
-    least_surplus = [0.0] * (len(order) + 1)
-    least_weights = [(0,) * len(room)] * (len(order) + 1)
-    for depth in range(len(order) - 1, -1, -1):
-        rest = tried[order[depth]]
-        least_surplus[depth] = least_surplus[depth + 1] + rest[0].surplus
-        least = [min(weights) for weights in zip(*(choice.weights for choice in rest), strict=True)]
-        least_weights[depth] = _sum(least_weights[depth + 1], least)
+    # Needs that may have the same pieces come after one another: they are the same either way round.
+    order = sorted(range(len(tried)), key=lambda index: (len(tried[index]), tried[index]))
+    twins = [depth > 0 and tried[order[depth]] == tried[order[depth - 1]] for depth in range(len(order))]
+    least_surplus, least_weights = _least([tried[index] for index in order], twins, len(room))
     best: tuple[float, tuple[str, ...]] | None = None
     chosen: dict[int, str] = {}
 
@@ -58,9 +54,7 @@ def cheapest(
             best = (surplus, slugs)
             return
         index = order[depth]
-        # Two needs that may have the same pieces are the same either way round.
-        twin = depth > 0 and tried[index] == tried[order[depth - 1]]
-        start = _place(tried[index], chosen[order[depth - 1]]) + 1 if twin else 0
+        start = _place(tried[index], chosen[order[depth - 1]]) + 1 if twins[depth] else 0
         for choice in tried[index][start:]:
             if best is not None and surplus + choice.surplus + least_surplus[depth + 1] >= best[0]:
                 return
@@ -74,6 +68,23 @@ def cheapest(
 
     descend(0, 0.0, (0,) * len(room))
     return best
+
+
+def _least(
+    tried: Sequence[Sequence[Choice]], twins: Sequence[bool], parts: int
+) -> tuple[list[float], list[tuple[int, ...]]]:
+    """From each depth on, what the rest needs at the least; so many twins have as many pieces."""
+    surplus, weights = [0.0], [(0,) * parts]
+    after, count = 0, 0
+    for depth in range(len(tried) - 1, -1, -1):
+        count += 1
+        least = sorted(choice.surplus for choice in tried[depth])[:count]
+        columns = zip(*(choice.weights for choice in tried[depth]), strict=True)
+        surplus.append(surplus[after] + sum(least))
+        weights.append(_sum(weights[after], [sum(sorted(column)[:count]) for column in columns]))
+        if not twins[depth]:
+            after, count = len(surplus) - 1, 0
+    return surplus[::-1], weights[::-1]
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:

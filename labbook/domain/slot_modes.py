@@ -46,12 +46,13 @@ class Part(NamedTuple):
 
 
 class Step(NamedTuple):
-    """``works``: there is a choice at this start. Otherwise there is none before ``at``.
+    """``works``: there is a choice at this start. Otherwise there is none in the mode before ``at``.
 
     In the way stood that ``asks`` (their indices) could not be met together, or what is drawn of
     ``utilities``.
     """
 
+    mode: Mode
     at: int
     works: bool = False
     asks: frozenset[int] = frozenset()
@@ -80,6 +81,14 @@ class Field:
         }
         self._closed: dict[int, list[Span]] = {}
         self._starts: dict[tuple[str, int, int, int], FreeStarts] = {}
+
+    def relaxed(self) -> Mode:
+        """All pieces, each for as long as it takes at the least: where this fails, no mode works."""
+        setup = max(min(c.piece.setup for c in each) for each in self.candidates)
+        teardown = max(min(c.piece.teardown for c in each) for each in self.candidates)
+        before = setup if self.wish.setup is None else self.wish.setup
+        after = teardown if self.wish.teardown is None else self.wish.teardown
+        return Mode(self, self.candidates, before, after, 1)
 
     def modes(self) -> Iterator[Mode]:
         """Every set-up, tear-down and grid that a choice can have together."""
@@ -174,11 +183,14 @@ class Mode:
         self.most = self._sums(max)
         self.least = self._sums(min)
         self._order = sorted(range(len(allowed)), key=lambda index: len(allowed[index]))
+        self._twins = [[twin for twin, other in enumerate(allowed) if _same(other, each)] for each in allowed]
 
     def _own(self, piece: Piece) -> tuple[int, int]:
         """The set-up and the tear-down that a piece has here."""
         wish = self.field.wish
-        before, after = (self.before, self.after) if wish.recipe else (piece.setup, piece.teardown)
+        before, after = piece.setup, piece.teardown
+        if wish.recipe:
+            before, after = max(before, self.before), max(after, self.after)
         return (
             before if wish.setup is None else wish.setup,
             after if wish.teardown is None else wish.teardown,
@@ -204,16 +216,16 @@ class Mode:
         """Whether it works at a start that is on the grid, and if not, how far the next one can be."""
         lacking = self._lacking(at)
         if lacking:
-            return Step(self.on_grid(self._arrival(lacking, at)), asks=lacking)
+            return Step(self, self.on_grid(self._arrival(lacking, at)), asks=lacking)
         for utility, amount, before, after in self._needed:
             clear = self.field.headrooms[utility].next_within(amount, at, before, after, at + LEAP)
             if clear > at:
-                return Step(self.on_grid(clear), utilities=(utility,))
+                return Step(self, self.on_grid(clear), utilities=(utility,))
         tight, room = self._tight(at)
         if not tight or cheapest(self._choices(at, tight), room) is not None:
-            return Step(at, works=True)
+            return Step(self, at, works=True)
         utilities = tuple(dict.fromkeys(self.parts[index].utility for index in tight))
-        return Step(self.on_grid(self._change(at)), utilities=utilities)
+        return Step(self, self.on_grid(self._change(at)), utilities=utilities)
 
     def best(self, at: int) -> tuple[float, tuple[str, ...]] | None:
         """The least sum of surplus at a start, and the pieces in the order of the asks."""
@@ -264,13 +276,25 @@ class Mode:
             reached: set[int] = set()
             if not assign(ask, set(), reached):
                 self._order.sort(key=lambda each: each not in reached)
-                return frozenset(reached)
+                return frozenset(twin for each in reached for twin in self._twins[each])
         return frozenset()
 
     def _arrival(self, asks: Collection[int], at: int) -> int:
-        """When the next piece is to be had that would do for one of the asks and is not yet."""
-        starts = (option.starts.next(at) for ask in asks for option in self.options[ask])
-        return min((each[0] for each in starts if each is not None and each[0] > at), default=FOREVER)
+        """When as many more pieces can be there as the asks lack, of those that would do for one of them."""
+        arrivals: dict[str, int] = {}
+        present = set()
+        for ask in {self._twins[ask][0] for ask in asks}:
+            for option in self.options[ask]:
+                stretch = option.starts.next(at)
+                if stretch is not None:
+                    slug, start = option.candidate.piece.slug, stretch[0]
+                    if start <= at:
+                        present.add(slug)
+                    else:
+                        arrivals[slug] = min(start, arrivals.get(slug, start))
+        lacking = len(asks) - len(present)
+        nearest = sorted(start for slug, start in arrivals.items() if slug not in present)
+        return nearest[lacking - 1] if lacking <= len(nearest) else FOREVER
 
     def _tight(self, at: int) -> tuple[list[int], list[int]]:
         """The parts in which not every choice has room, and how much is left there."""
@@ -348,6 +372,11 @@ class Mode:
             for options in self.options
         ]
         return [sum(amounts) for amounts in zip(*each, strict=True)]
+
+
+def _same(one: Sequence[Candidate], other: Sequence[Candidate]) -> bool:
+    """Whether the same pieces would do, for as many places."""
+    return {(c.piece.slug, c.places) for c in one} == {(c.piece.slug, c.places) for c in other}
 
 
 def _is_free(option: Option, at: int) -> bool:

@@ -15,14 +15,14 @@ class Notes:
     """What held the search up, and where: of what was the same, the last time."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[int, frozenset[int], tuple[str, ...]], tuple[Mode, int, Step]] = {}
+        self._last: dict[tuple[int, frozenset[int], tuple[str, ...]], tuple[int, Step]] = {}
 
-    def add(self, mode: Mode, step: Step, at: int) -> None:
-        self._last[(id(mode), step.asks, step.utilities)] = (mode, at, step)
+    def add(self, step: Step, at: int) -> None:
+        self._last[(id(step.mode), step.asks, step.utilities)] = (at, step)
 
-    def latest(self) -> list[tuple[Mode, int, Step]]:
+    def latest(self) -> list[tuple[int, Step]]:
         """A few, so that to explain never takes longer than to search."""
-        return sorted(self._last.values(), key=lambda note: note[1])[-_LOOKED_AT:]
+        return sorted(self._last.values(), key=lambda note: note[0])[-_LOOKED_AT:]
 
 
 def explain(field: Field, modes: Sequence[Mode], notes: Notes, first: int | None) -> list[Because]:
@@ -40,20 +40,20 @@ def _all(field: Field, modes: Sequence[Mode], notes: Notes, end: int) -> Iterato
     if field.last < field.wish.since:
         yield Because("window", "", end)
         return
-    hindered = {ask for _, _, step in notes.latest() for ask in step.asks}
+    hindered = {ask for _, step in notes.latest() for ask in step.asks}
     hindered |= {ask for ask, candidates in enumerate(field.candidates) if not candidates}
     if modes and all(mode.on_grid(field.wish.since) > field.last for mode in modes):
         hindered = set(range(len(field.candidates)))
         yield Because("off_grid", "", end)
     for ask in sorted(hindered):
         yield from _never(field, ask, end)
-    for mode, at, step in notes.latest():
+    for at, step in notes.latest():
         for ask in sorted(step.asks):
-            for option in mode.options[ask]:
+            for option in step.mode.options[ask]:
                 yield from _not_yet(field, option, at, end)
-        yield from _too_few(mode, step, end)
+        yield from _too_few(step, end)
         for utility in step.utilities:
-            yield _over_budget(mode, utility, at, min(step.at, end))
+            yield _over_budget(step.mode, utility, at, min(step.at, end))
 
 
 def _never(field: Field, ask: int, end: int) -> Iterator[Because]:
@@ -99,9 +99,9 @@ def _reason(field: Field, option: Option, at: int) -> str:
     return next((c.reason for c in piece.closed if c.span[0] < end and start < c.span[1]), "taken")
 
 
-def _too_few(mode: Mode, step: Step, end: int) -> Iterator[Because]:
+def _too_few(step: Step, end: int) -> Iterator[Because]:
     """Asks that have fewer pieces between them than they are, whenever it is."""
-    slugs = {option.candidate.piece.slug for ask in step.asks for option in mode.options[ask]}
+    slugs = {option.candidate.piece.slug for ask in step.asks for option in step.mode.options[ask]}
     if len(slugs) < len(step.asks):
         for slug in sorted(slugs):
             yield Because("too_few", slug, end, {"needs": len(step.asks), "pieces": len(slugs)})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from heapq import heapify, heapreplace
 
 from labbook.domain.free_starts import Span
-from labbook.domain.slot_modes import Field, Mode
+from labbook.domain.slot_modes import Field, Mode, Step
 from labbook.domain.slot_reasons import Notes, explain
 from labbook.domain.slot_terms import Ask, Because, Budget, Closed, Found, Piece, Slot, Wish
 from labbook.domain.wall_grid import instant, ticks
@@ -37,25 +37,31 @@ def search(wish: Wish, pieces: Mapping[str, Piece], budgets: Mapping[str, Budget
     """The ``limit`` earliest feasible starts, each with the choice of least total surplus.
 
     Exact: a start is found if, and only if, some choice of pieces is free, open and within every budget. The
-    modes advance side by side, and the one that is furthest behind is next.
+    modes advance side by side, and the one that is furthest behind is next; where the relaxed one fails
+    (``nowhere``), none of them need look.
     """
     field = Field(wish, pieces, budgets)
     modes = list(field.modes())
+    relaxed = field.relaxed() if len(modes) > 1 else None
+    nowhere: Step | None = None
     notes = Notes()
     slots: list[Slot] = []
     behind = [(mode.on_grid(wish.since), number) for number, mode in enumerate(modes)]
     heapify(behind)
     while behind and behind[0][0] <= field.last and len(slots) < limit:
         at, number = behind[0]
-        step = modes[number].step(at)
+        mode = modes[number]
+        if relaxed is not None and (nowhere is None or nowhere.at <= at):
+            nowhere = relaxed.step(at)
+        step = mode.step(at) if nowhere is None or nowhere.at <= at else nowhere
         if step.works:
             slots.append(_slot(field, modes, at))
             behind = [(modes[n].on_grid(max(position, at + 1)), n) for position, n in behind]
             heapify(behind)
         else:
-            heapreplace(behind, (step.at, number))
+            heapreplace(behind, (mode.on_grid(step.at), number))
             if not slots:
-                notes.add(modes[number], step, at)
+                notes.add(step, at)
     return Found(slots, explain(field, modes, notes, slots[0].start if slots else None))
 
 

@@ -27,12 +27,14 @@ from sqlalchemy.orm import Session
 
 from labbook.models.engine import prepare_engine
 from tests.bench.data import EACH, FEED_SECRET, PIECES, STAFF_TOKEN, TOKEN, Lab, fill
+from tests.bench.slots import bench_slots
 from tests.bench.sweeps import Report, bench_live, bench_sweep
 from tests.concurrency.racing import over_http, race
 from tests.databases import ENGINES, Databases
 from tests.live import ROOT, free_port, serving
 
 ROUNDS = 200
+PARTS = ["requests", "sweep", "slots"]
 AIMS = {"create": 5.0, "week of 1": 2.0, "week of 50": 2.0, "304": 2.0, "feed": 1 / 20, "race": 1.0}
 
 
@@ -263,17 +265,20 @@ def run_sweeps(engine: str, databases: Databases, folder: Path) -> Report:
 
 
 def main() -> None:
-    """``python -m tests.bench [requests|sweep] [sqlite|postgresql]``: without a word, all of it."""
+    """``python -m tests.bench [requests|sweep|slots] [sqlite|postgresql]``: without a word, all of it."""
     asked = set(sys.argv[1:])
     engines = [engine for engine in ENGINES if engine in asked] or ENGINES
+    parts = [part for part in PARTS if part in asked] or PARTS
     folder = Path(tempfile.mkdtemp(prefix="labbook-bench-"))
     databases = Databases(folder, durable=True)
     tables: list[Table | Report] = []
     try:
-        if "sweep" not in asked:
+        if "requests" in parts:
             tables += [run(engine, databases, folder) for engine in engines]
-        if "requests" not in asked:
+        if "sweep" in parts:
             tables += [run_sweeps(engine, databases, folder) for engine in engines]
+        if "slots" in parts:
+            tables.append(bench_slots())
     finally:
         databases.close()
     missed = [each for table in tables for each in table.missed]

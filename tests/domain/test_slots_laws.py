@@ -127,7 +127,8 @@ class Case:
     def built(self) -> tuple[Wish, dict[str, Piece], dict[str, Budget]]:
         grids, slugs = self.random.choice(GRIDS), "abcdef"[: max(self.pieces, self.asks)]
         pieces = {slug: self.piece(slug, grids) for slug in slugs}
-        wish = self.wish([self.ask(slugs) for _ in range(self.asks)])
+        asks = [self.ask(slugs) for _ in range(self.asks)]
+        wish = self.wish([asks[0]] * self.asks if self.random.random() < 0.2 else asks)
         return wish, pieces, {name: self.budget() for name in "fw"[: self.budgets]}
 
 
