@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,18 +52,23 @@ def current(
     return found
 
 
+Choose = Callable[[EnvironmentVersion, Sequence[Need], Interval], Mapping[str, int] | None]
+"""The pieces with which a recipe works at just that time, by every rule; None where it does not."""
+
+
 def pieces_for(
     session: Session,
     command: RequestReservation,
     problems: list[Problem],
     *,
-    search: bool,
+    choose: Choose | None,
     viewer: Viewer,
 ) -> tuple[EnvironmentVersion | None, tuple[Wanted, ...]]:
     """The recipe asked for and the pieces to book: those named, or those chosen for it.
 
-    Named pieces must be exactly what the recipe needs. Without names, free equipment is preferred;
-    when nothing free will do, equipment that would do otherwise is returned, so that the conflict shows.
+    Named pieces must be exactly what the recipe needs. Without names they are those of the earliest slot, if
+    that is this time; else free equipment, or at last equipment that would do otherwise, so that what
+    stands in the way shows.
     """
     if command.environment is None:
         problems += _strangers_to(session, command)
@@ -76,10 +81,11 @@ def pieces_for(
         return recipe, command.equipment
     needs = needs_of(recipe)
     candidates = _candidates(session, recipe.environment.facility_id)
-    free = candidates
-    if search:
-        free = _free(session, recipe, candidates, Interval(command.start, command.end))
-    chosen = match(needs, free) or match(needs, candidates)
+    chosen: Mapping[str, int] | None = None
+    if choose is not None:
+        use = Interval(command.start, command.end)
+        chosen = choose(recipe, needs, use) or match(needs, _free(session, recipe, candidates, use))
+    chosen = chosen or match(needs, candidates)
     if chosen is None:
         problems.append(
             Problem("environment_unmet", "environment", params={"environment": command.environment})

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -31,7 +32,17 @@ from labbook.models import (
     User,
 )
 from labbook.models.project import ACTIVITIES
-from labbook.services import environments, facts, journal, people, transaction, visit_views, visits, webhooks
+from labbook.services import (
+    environments,
+    facts,
+    journal,
+    people,
+    slot_search,
+    transaction,
+    visit_views,
+    visits,
+    webhooks,
+)
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.occupancy import DrawSpan, draw, occupy
@@ -75,7 +86,8 @@ def make(
     if command.activity is not None and command.activity not in ACTIVITIES:
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
-    recipe, wanted = environments.pieces_for(session, command, problems, search=when_is_sound, viewer=actor)
+    choose = partial(slot_search.choose, session, viewer=actor, now=now) if when_is_sound else None
+    recipe, wanted = environments.pieces_for(session, command, problems, choose=choose, viewer=actor)
     pieces = facts.load_equipment(session, wanted, lock=True)
     # The same request may have come twice at once: the second has waited for the first one's locks.
     repeated = _repeated(session, command, actor)

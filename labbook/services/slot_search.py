@@ -67,6 +67,7 @@ class FindSlots:
     asked for without a recipe. ``spread``: not every start, but the next that begins after the one before
     is over, or a day later; for choosing among them. ``apart_from``: reservations whose own time does not
     count, since they would be moved. ``without``: pieces that are not to be had over a period.
+    ``empty``: as if nothing were booked.
     """
 
     duration: timedelta
@@ -81,6 +82,7 @@ class FindSlots:
     spread: bool = False
     apart_from: tuple[int, ...] = ()
     without: Mapping[str, Interval] = field(default_factory=dict)
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,11 @@ class FoundSlots:
     names: Mapping[str, Mapping[str, str]]
 
 
-def find(session: Session, asked: FindSlots, *, viewer: Viewer, now: datetime) -> FoundSlots:
+def find(session: Session, asked: FindSlots, *, viewer: Viewer | None, now: datetime) -> FoundSlots:
     """The earliest feasible slots, by start, each with the pieces that leave the least capability unused.
 
+    ``viewer`` None, for equipment and needs: whoever it is for, so that nothing is asked of their
+    organisation and qualifications.
     Raises ``Refused`` with everything that is wrong with the question; a question that no slot answers has
     ``because`` instead.
     """
@@ -167,9 +171,10 @@ def _wrong(asked: FindSlots) -> list[Problem]:
 
 
 def _needs(
-    session: Session, asked: FindSlots, problems: list[Problem], viewer: Viewer
+    session: Session, asked: FindSlots, problems: list[Problem], viewer: Viewer | None
 ) -> tuple[EnvironmentVersion | None, list[Need]]:
     if asked.environment is not None:
+        assert viewer is not None  # whose recipes they may know of
         recipe = environments.current(session, asked.environment, problems, viewer=viewer)
         if recipe is None:
             return None, []
@@ -178,6 +183,23 @@ def _needs(
         counts = environments.counted(asked.equipment)
         return None, [Need(equipment=slug, places=places) for slug, places in counts.items()]
     return None, list(asked.needs)
+
+
+def choose(
+    session: Session,
+    recipe: EnvironmentVersion,
+    needs: Sequence[Need],
+    use: Interval,
+    *,
+    viewer: Viewer,
+    now: datetime,
+) -> dict[str, int] | None:
+    """Slug -> places with which the recipe works at just this time; None where it does not."""
+    asked = FindSlots(use.duration, use.start, use.end, limit=1)
+    if use.start < now:
+        return None
+    slots = find_for(session, asked, recipe, needs, viewer=viewer, now=now).slots
+    return {piece.slug: piece.places for piece in slots[0].pieces} if slots else None
 
 
 class _Looking:
@@ -189,14 +211,13 @@ class _Looking:
         asked: FindSlots,
         recipe: EnvironmentVersion | None,
         needs: Sequence[Need],
-        viewer: Viewer,
+        viewer: Viewer | None,
         now: datetime,
     ) -> None:
         self.session = session
         self.asked = asked
         self.recipe = recipe
         self.needs = needs
-        self.viewer = viewer
         self.now = now
         self.facility = self._facility()
         self.zone = ZoneInfo(self.facility.time_zone)
@@ -207,11 +228,11 @@ class _Looking:
         }
         self.utilities = self._utilities()
         # Whoever manages books for others, too: what is asked of a holder is looked at with the request.
-        self.for_others = viewer.manages(self.facility.id)
+        self.asker = None if viewer is None or viewer.manages(self.facility.id) else viewer
         organisation = (
             OrganisationFacts()
-            if self.for_others
-            else facts.organisation_facts(session.get_one(Organisation, viewer.organisation_id))
+            if self.asker is None
+            else facts.organisation_facts(session.get_one(Organisation, self.asker.organisation_id))
         )
         self.excluded = self._excluded(organisation)
         until = organisation.until
@@ -344,12 +365,8 @@ class _Looking:
         before, after = self._margins()
         wide = within.widened(before, after)
         places = {slug: [p.id for p in piece.current_places] for slug, piece in self.pieces.items()}
-        occupied = occupied_spans(
-            self.session,
-            [place_id for ids in places.values() for place_id in ids],
-            wide,
-            apart_from=self.asked.apart_from,
-        )
+        ids = [] if self.asked.empty else [each for own in places.values() for each in own]
+        occupied = occupied_spans(self.session, ids, wide, apart_from=self.asked.apart_from)
         hours = facts.hours_of(self.session, self.facility, wide)
         # What has to be set up first cannot have been set up before now.
         shut = [Closed("set_up", (_ALWAYS[0], ticks(self.now)))]
@@ -415,7 +432,7 @@ class _Looking:
         )
 
     def _unqualified(self, piece: Equipment, qualified: Mapping[str, datetime | None]) -> str | None:
-        if self.for_others:
+        if self.asker is None:
             return None
         missing = any(kind not in qualified for kind in self._asks_for(piece))
         return "qualification_missing" if missing else None
@@ -427,12 +444,12 @@ class _Looking:
 
     def _qualified(self) -> dict[str, datetime | None]:
         """Kind -> until when the viewer may begin something; None for good."""
-        if self.for_others or not any(map(self._asks_for, self.pieces.values())):
+        if self.asker is None or not any(map(self._asks_for, self.pieces.values())):
             return {}
         rows = self.session.execute(
             select(QualificationKind.slug, Qualification.valid_until)
             .join(Qualification, Qualification.kind_id == QualificationKind.id)
-            .where(Qualification.user_id == self.viewer.id)
+            .where(Qualification.user_id == self.asker.id)
         )
         return {kind: None if until is None else midnight(until + _DAY, self.zone) for kind, until in rows}
 
@@ -440,7 +457,7 @@ class _Looking:
         """On shared pieces, what runs under another profile than the one asked for."""
         mine = dict(self.recipe.ambient) if self.recipe is not None else dict(self.asked.ambient)
         shared = [piece.id for piece in self.pieces.values() if piece.places > 1]
-        if not mine or not shared:
+        if not mine or not shared or self.asked.empty:
             return {}
         found: dict[str, list[Closed]] = {}
         for slug, start, end, ambient in environments.ambients(
@@ -453,9 +470,8 @@ class _Looking:
     def _budgets(self, within: Interval) -> dict[str, Budget]:
         if not self.utilities:
             return {}
-        present = drawn_spans(
-            self.session, [u.id for u in self.utilities], within, apart_from=self.asked.apart_from
-        )
+        ids = [] if self.asked.empty else [u.id for u in self.utilities]
+        present = drawn_spans(self.session, ids, within, apart_from=self.asked.apart_from)
         return {u.slug: Budget(u.capacity, present.get(u.id, ())) for u in self.utilities}
 
     # --- the answer -----------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from labbook.domain.errors import Conflict, LabbookError, Problem, Refused
 from labbook.domain.interval import Interval
-from labbook.services import environments, free_time, queue, reservations
+from labbook.services import free_time, queue, reservations, slot_search
 from labbook.services.choices import BookingChoices
-from labbook.services.commands import RequestReservation, Wanted
+from labbook.services.commands import Wanted
 from labbook.services.reservation_views import ReservationView
+from labbook.services.slot_search import FindSlots
 from labbook.web import asking, strips
 from labbook.web.fields import Fields
 from labbook.web.formatting import locale_code
@@ -22,6 +23,7 @@ _HELPED = frozenset({"unstaffed", "shutdown", "lead_time", "in_the_past", "taken
 """Refusals that another time would mend."""
 
 _PIECES_DRAWN = 6
+_OFFERS = 3
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,14 @@ def _typed(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _offers(pieces: Sequence[Wanted], environment: str | None, use: Interval) -> list[Interval]:
-    if environment is not None and not pieces:
-        asked = RequestReservation((), use.start, use.end, "", environment=environment)
-        pieces = environments.pieces_for(database(), asked, [], search=False, viewer=viewer())[1]
-    if not pieces:
+    if environment is None or pieces:
+        return free_time.offers(database(), pieces, use.start, use.duration, now=now())
+    asked = FindSlots(use.duration, use.start, environment=environment, limit=_OFFERS, spread=True)
+    try:
+        found = slot_search.find(database(), asked, viewer=viewer(), now=now())
+    except Refused:
         return []
-    return free_time.offers(database(), pieces, use.start, use.duration, now=now())
+    return [slot.use for slot in found.slots]
 
 
 def _plots(
