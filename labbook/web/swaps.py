@@ -33,7 +33,7 @@ def show() -> str:
     values = kept.form if kept.form else _from_address(offered)
     zone = _zone(values, offered)
     problems, plan = list(kept.problems), None
-    if values.get("equipment") or values.get("reservation"):
+    if values.get("equipment") or (values.get("reservation") and (kept.form or values.get("until_date"))):
         try:
             plan = swaps.plan(database(), _what(Fields(values), zone), actor=viewer(), now=now())
         except Refused as refusal:

@@ -84,3 +84,13 @@ def test_it_is_for_managers(app: Flask, app_cast: Cast, mia: Desk, booked: str) 
         desk = Desk(app, who)
         assert desk.get("/manage/swap").status == 403
         assert desk.post("/manage/swap", look="1", **OUTAGE).status == 403
+
+
+def test_links_lead_there_from_the_reservation_and_from_the_fault(mia: Desk, booked: str) -> None:
+    page = mia.get(f"/reservations/{booked}")
+    assert f"/manage/swap?reservation={booked}" in page.html
+    asked = mia.get("/manage/swap", reservation=booked)
+    assert asked.status == 200
+    assert "A test takes longer" in asked.text
+    slip = {"reservation": booked, "until_date": "2026-03-24", "until_time": "14:00"}
+    assert "Nothing is booked on it then." in mia.post("/manage/swap", look="1", **slip).text
