@@ -19,15 +19,24 @@ from labbook.extensions import db
 from tests.cast import Cast, make_cast
 from tests.compiled import TEMPLATES, share_addresses
 from tests.databases import ENGINES, Databases, settings_for
+from tests.examples import THOROUGH
 from tests.live import CHROMIUM_FLAGS, Server, chromium, serving
 from tests.postgresql import in_memory
 from tests.signing import Client
 
 # A busy machine takes its time over an example, which is no fault of the example.
 settings.register_profile("labbook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("labbook")
+settings.register_profile("thorough", settings.get_profile("labbook"), max_examples=1000)
+settings.load_profile("thorough" if THOROUGH else "labbook")
 
 share_addresses()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With several processes, whichever is done first takes over what another has not come to yet."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
 
 
 @pytest.fixture(scope="session")

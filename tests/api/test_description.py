@@ -15,8 +15,8 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.api.asking import Script
 from tests.cast import Cast
+from tests.examples import examples
 
-EXAMPLES = 6
 load_all_checks()
 HELD = CHECKS.get_by_names(
     [
@@ -43,7 +43,7 @@ def test_whatever_is_sent_the_answer_is_one_that_is_described(
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples(3),
             derandomize=True,
             database=None,
             deadline=None,

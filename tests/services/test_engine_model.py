@@ -7,12 +7,11 @@ from datetime import datetime
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from labbook.models.engine import prepare_engine
 from tests.cast import at, make_cast
 from tests.databases import ENGINES, Databases
+from tests.examples import examples
 from tests.services.engine_world import PIECES, Op, World, furnish
 
 STARTS = (at("2026-03-28 08:00"), at("2026-10-24 08:00"))
@@ -34,21 +33,18 @@ EXAMPLES = {"sqlite": 16, "postgresql": 4}
 @pytest.mark.parametrize("engine", ENGINES)
 def test_whatever_happens_in_whatever_order_every_promise_is_kept(databases: Databases, engine: str) -> None:
     @settings(
-        max_examples=EXAMPLES[engine],
+        max_examples=examples(EXAMPLES[engine]),
         derandomize=True,
         database=None,
         phases=(Phase.generate, Phase.shrink),
     )
     @given(start=st.sampled_from(STARTS), day=st.lists(ops, min_size=30, max_size=60))
     def live(start: datetime, day: list[Op]) -> None:
-        with databases.fresh(engine) as url:
-            prepared = prepare_engine(create_engine(url))
-            with Session(prepared) as session:
-                cast = make_cast(session)
-                furnish(session, cast)
-                world = World(session, cast, start)
-                for op in day:
-                    world.run(op)
-            prepared.dispose()
+        with databases.fresh(engine) as url, databases.engine(url) as found, Session(found) as session:
+            cast = make_cast(session)
+            furnish(session, cast)
+            world = World(session, cast, start)
+            for op in day:
+                world.run(op)
 
     live()

@@ -17,6 +17,7 @@ from labbook.models import Facility, Organisation, Project, Reservation
 from labbook.services.known_projects import known
 from labbook.services.reservation_views import in_scope
 from tests.cast import NOW, Cast
+from tests.examples import examples
 
 IDS = (1, 2, 3)
 viewers = st.builds(
@@ -33,7 +34,9 @@ charged = st.lists(
     st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.none() | st.sampled_from(IDS)), max_size=6
 )
 """The facility, organisation and project of reservations."""
-asked = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+asked = settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @asked
