@@ -29,6 +29,10 @@ def instant(at: int) -> datetime:
     return _EPOCH + _TICK * at
 
 
+_END = ticks(datetime(9999, 12, 30, tzinfo=UTC))
+"""Calendars end there, and so do changes of the clock."""
+
+
 def common(one: int, other: int) -> int:
     """The grid whose points lie on both; a day or more asks for local midnight itself."""
     return min(lcm(min(one, DAY), min(other, DAY)), DAY)
@@ -40,7 +44,7 @@ def lies_on(finer: int, grid: int) -> bool:
 
 
 def _offset(at: int, zone: ZoneInfo) -> int:
-    return (instant(at).astimezone(zone).utcoffset() or timedelta(0)) // _TICK
+    return (instant(min(at, _END)).astimezone(zone).utcoffset() or timedelta(0)) // _TICK
 
 
 @lru_cache(maxsize=512)
@@ -67,7 +71,7 @@ class Grid:
 
     def __init__(self, zone: ZoneInfo, step: int, duration: int, since: int, last: int) -> None:
         self.step, self.duration, self.last = min(step, DAY), duration, last
-        years = range(instant(since).year, instant(max(since, last) + duration).year + 1)
+        years = range(instant(since).year, instant(min(max(since, last) + duration, _END)).year + 1)
         changes = [change for year in years for change in _changes(zone, year)]
         changes = [change for change in changes if change[0] > since]
         self._offsets = [_offset(since, zone), *(offset for _, offset in changes)]

@@ -13,9 +13,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from labbook.domain.interval import Interval, covered, merge, subtract
+from labbook.domain.wall_grid import DAY, Grid, ticks
+from labbook.domain.wall_grid import instant as from_ticks
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 
 
 def to_utc(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -52,20 +55,10 @@ def next_on_grid(instant: datetime, grid: timedelta, zone: ZoneInfo) -> datetime
     """The first instant at or after ``instant`` whose wall time is on the grid."""
     if on_grid(instant, grid, zone):
         return instant
-    step = min(grid.total_seconds(), 86400.0)
-    local = instant.astimezone(zone)
-    slot = int(seconds_of_day(instant, zone) // step) + 1
-    day = local.date()
-    while True:
-        seconds = slot * step
-        if seconds >= 86400:
-            day, slot = day + _DAY, 0
-            continue
-        hour, rest = divmod(int(seconds), 3600)
-        found = to_utc(day, time(hour, *divmod(rest, 60)), zone)
-        if found >= instant and on_grid(found, grid, zone):
-            return found
-        slot += 1
+    at = ticks(instant)
+    found = Grid(zone, grid // _TICK, 0, at, at + 3 * DAY).next(at)
+    assert found is not None, "some midnight comes within three days, even where the clock jumps over one"
+    return from_ticks(found)
 
 
 def parse_clock(text: str) -> time:

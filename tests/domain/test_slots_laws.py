@@ -36,7 +36,7 @@ GRIDS = [
     [20, 15],
 ]
 BEFORE = 600  # steps from the origin to the window
-EXAMPLES = int(os.environ.get("SLOT_EXAMPLES", "700"))
+EXAMPLES = int(os.environ.get("SLOT_EXAMPLES", "400"))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,16 @@ def test_both_hours_of_the_fold_are_on_the_grid(fold: int) -> None:
     assert on_grid(at("2026-10-25 02:00", fold), timedelta(hours=1), ZONE)
 
 
+def test_the_second_hour_of_the_fold_has_its_next_grid_point_within_itself() -> None:
+    second = at("2026-10-25 02:10", fold=1)
+    assert next_on_grid(second, timedelta(minutes=15), ZONE) == at("2026-10-25 02:15", fold=1)
+
+
+def test_there_is_a_grid_to_the_end_of_all_time() -> None:
+    late = datetime(9999, 12, 31, 12, 7, tzinfo=UTC)
+    assert next_on_grid(late, timedelta(hours=1), ZONE) == late.replace(hour=13, minute=0)
+
+
 def test_the_grid_is_counted_on_the_wall_clock() -> None:
     # Four hours after midnight by the wall clock are three hours later in time on the short day.
     assert on_grid(at("2026-03-29 04:00"), timedelta(hours=4), ZONE)
