@@ -26,7 +26,7 @@ THOUSANDTHS_LIMIT = 2**62
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
 _QUANTITY = re.compile(rf"(?P<sign>\+-|±)?\s*(?P<value>{_NUMBER})\s*(?P<unit>[^\s\d.,+-].*)?")
 _FACTOR = re.compile(r"(?P<name>[^\W\d]+|[°℃℉%]\w*)(?:(?:\^|\*\*)?(?P<power>-?[1-9]))?")
-_SUPERSCRIPTS = str.maketrans({"²": "2", "³": "3", "−": "-", "·": "*", "×": "*", "⋅": "*"})
+_SUPERSCRIPTS = str.maketrans({"…": "..", "²": "2", "³": "3", "−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 _ALIASES = {
     "%": "percent",

@@ -123,6 +123,9 @@ WORDS: Mapping[str, str] = {
     "public": N_("public body"),
     "unstaffed": N_("unstaffed"),
     "shutdown": N_("shutdown"),
+    "as_its_parts": N_("as its parts"),
+    "attended": N_("attended"),
+    "unattended": N_("unattended"),
     "in_service": N_("in service"),
     "out_of_service": N_("out of service"),
     "retired": N_("retired"),
@@ -169,4 +172,17 @@ WORDS: Mapping[str, str] = {
 def word(code: str, locale: str = "en") -> str:
     """One of the domain's words; a code that has none is shown as it is, underscores as spaces."""
     text = WORDS.get(code)
-    return translations(locale).gettext(text) if text else code.replace("_", " ").replace("-", " ")
+    return translations(locale).gettext(text) if text else humanised(code)
+
+
+_IN_CAPITALS = """
+ac bms dc dut eis emc emi en esd eut halt hil htrb hv iec iso lisn lv mppt phil pv rf rlc sam thb
+"""
+ABBREVIATIONS = frozenset(_IN_CAPITALS.split())
+"""Of short names and codes, what is written in capitals."""
+
+
+def humanised(code: str) -> str:
+    """A short name as a person writes it: ``hv-dc`` is ``HV DC``, ``emi-receiver`` an ``EMI receiver``."""
+    parts = code.replace("_", "-").split("-")
+    return " ".join(part.upper() if part in ABBREVIATIONS else part for part in parts)

@@ -80,7 +80,7 @@ def pieces_for(
         problems += mismatches(session, recipe, command.equipment)
         return recipe, command.equipment
     needs = needs_of(recipe)
-    candidates = _candidates(session, recipe.environment.facility_id)
+    candidates = in_service(session, recipe.environment.facility_id)
     chosen: Mapping[str, int] | None = None
     if choose is not None:
         use = Interval(command.start, command.end)
@@ -109,7 +109,7 @@ def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wa
     asked = counted(wanted)
     named = [
         candidate.with_places(min(candidate.places, asked[candidate.slug]))
-        for candidate in _candidates(session, recipe.environment.facility_id)
+        for candidate in in_service(session, recipe.environment.facility_id)
         if candidate.slug in asked
     ]
     if match(needs_of(recipe), named) == asked:
@@ -128,6 +128,11 @@ def counted(wanted: Iterable[Wanted]) -> dict[str, int]:
 def needs_of(recipe: EnvironmentVersion) -> list[Need]:
     """Each need once for every piece that it asks for."""
     return read_needs(recipe.needs)
+
+
+def each_need(recipe: EnvironmentVersion) -> list[Need]:
+    """Each need once, however many pieces it asks for."""
+    return read_needs({**need, "count": 1} for need in recipe.needs)
 
 
 def read_needs(stored: Iterable[Mapping[str, Any]]) -> list[Need]:
@@ -166,7 +171,8 @@ _OFFERED = (
 )
 
 
-def _candidates(session: Session, facility_id: int) -> list[Candidate]:
+def in_service(session: Session, facility_id: int) -> list[Candidate]:
+    """Everything of a facility that may meet a need."""
     return _read_candidates(session, _OFFERED.where(Equipment.facility_id == facility_id))
 
 

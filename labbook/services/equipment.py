@@ -219,6 +219,18 @@ def categories(session: Session) -> list[str]:
     return sorted(session.scalars(query))
 
 
+def known_capabilities(session: Session) -> dict[str, str]:
+    """What any piece in use states of itself: the name, and the widest range that one offers."""
+    query = select(Equipment.capabilities).where(Equipment.state != "retired").order_by(Equipment.slug)
+    widest: dict[str, Mapping[str, Any]] = {}
+    for capabilities in session.scalars(query):
+        for name, offered in capabilities.items():
+            known = widest.setdefault(name, offered)
+            if offered["high"] - offered["low"] > known["high"] - known["low"]:
+                widest[name] = offered
+    return {name: str(offered["text"]) for name, offered in sorted(widest.items())}
+
+
 _EQUIPMENT = (
     select(Equipment)
     .order_by(Equipment.facility_id, Equipment.category, Equipment.slug)

@@ -17,7 +17,7 @@ from labbook.domain.matching import Candidate
 from labbook.domain.visibility import scope_of
 from labbook.models import Environment, EnvironmentVersion, Equipment, Organisation, User, Utility
 from labbook.services.differences import FieldChange, differences
-from labbook.services.environments import needs_of
+from labbook.services.environments import each_need, in_service, needs_of
 from labbook.services.equipment import DrawView, facility_id
 from labbook.services.known_recipes import known_recipe
 
@@ -149,6 +149,15 @@ def using(session: Session, slug: str, *, viewer: Viewer) -> list[EnvironmentVie
     piece = Candidate(slug, row.category, row.places, row.capabilities, offers, row.parallel)
     here = _CURRENT.where(Environment.facility_id == row.facility_id, Environment.retired_at.is_(None))
     return _read(session, here, viewer, lambda recipe: any(map(piece.serves, needs_of(recipe))))
+
+
+def meets_today(session: Session, slug: str, *, viewer: Viewer) -> list[list[str]]:
+    """For each need the slugs of what is in service and would meet it."""
+    row = session.scalar(_CURRENT.where(Environment.slug == slug, known_recipe(scope_of(viewer))))
+    if row is None:
+        raise NotFound("environment")
+    pieces = in_service(session, row.environment.facility_id)
+    return [[piece.slug for piece in pieces if piece.serves(need)] for need in each_need(row)]
 
 
 def history(session: Session, slug: str, *, viewer: Viewer) -> list[VersionView]:

@@ -18,9 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer, may_edit_recipe
-from labbook.domain.capability import offers
 from labbook.domain.errors import Forbidden, NotFound, Problem, Refused
-from labbook.domain.matching import Candidate
 from labbook.domain.visibility import scope_of
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.formats.catalogue_entries import EnvironmentEntry, Fault, KnownEquipment, KnownUtility
@@ -30,6 +28,7 @@ from labbook.models import Environment, EnvironmentVersion, Equipment, Facility,
 from labbook.services import qualifications, transaction
 from labbook.services.differences import FieldChange, differences
 from labbook.services.directory import slug_problems
+from labbook.services.environments import in_service
 from labbook.services.known_recipes import known_recipe
 
 RESERVED = ("new",)
@@ -73,28 +72,37 @@ class Signature:
 
 @dataclass(frozen=True)
 class Look:
-    """What would meet a recipe today: for each need the pieces (slugs) that are in service.
+    """What would meet a recipe today: for each need the pieces (slugs) that are in service; none of all as
+    long as the needs cannot be read.
 
     ``unmet``: the index of a need that nothing meets; -1 where only all of them together cannot be met.
     """
 
     meets: Sequence[Sequence[str]]
     unmet: int | None
+    problems: Sequence[Problem] = ()
 
 
 # --- use cases --------------------------------------------------------------------------------------------
 
 
-def create(session: Session, command: KeepRecipe, *, actor: Viewer, now: datetime) -> Kept:
+def create(
+    session: Session,
+    command: KeepRecipe,
+    *,
+    actor: Viewer,
+    now: datetime,
+    wrong: Sequence[Problem] = (),
+) -> Kept:
     """A new recipe: the laboratory's if the actor manages it, else their organisation's own.
 
-    Raises ``Refused`` with everything.
+    Raises ``Refused`` with everything; ``wrong`` is what was found before.
     """
 
     def work() -> Kept:
         facility = _facility(session, command.facility)
         manages = actor.manages(facility.id)
-        problems = _slug_problems(session, command.slug) if manages else []
+        problems = [*wrong, *(_slug_problems(session, command.slug) if manages else ())]
         entry = _entry(session, command, facility, problems, manages=manages)
         row = Environment(
             slug=command.slug if manages else _own_slug(entry.name),
@@ -109,7 +117,15 @@ def create(session: Session, command: KeepRecipe, *, actor: Viewer, now: datetim
     return transaction.write(session, work)
 
 
-def change(session: Session, slug: str, command: KeepRecipe, *, actor: Viewer, now: datetime) -> Kept:
+def change(
+    session: Session,
+    slug: str,
+    command: KeepRecipe,
+    *,
+    actor: Viewer,
+    now: datetime,
+    wrong: Sequence[Problem] = (),
+) -> Kept:
     """A new version, where anything differs.
 
     Raises ``NotFound``, ``Forbidden``, and ``Refused`` with everything, among it ``changed_meanwhile`` where
@@ -120,7 +136,7 @@ def change(session: Session, slug: str, command: KeepRecipe, *, actor: Viewer, n
         row = _known(session, slug, actor, lock=True)
         if not may_edit_recipe(actor, row.facility_id, row.owner_id):
             raise Forbidden("edit")
-        problems = []
+        problems = list(wrong)
         if command.edited_from != row.version:
             params = {"number": row.version}
             problems.append(Problem("changed_meanwhile", "edited_from", params=params))
@@ -163,15 +179,18 @@ def take_over(session: Session, slug: str, *, actor: Viewer) -> None:
     transaction.write(session, work)
 
 
-def look(session: Session, facility: str, values: Mapping[str, Any]) -> Look | None:
-    """What would meet each need today; None as long as it cannot be read."""
+def look(session: Session, facility: str, values: Mapping[str, Any], *, actor: Viewer) -> Look:
+    """What would meet each need today, and what would be refused."""
     home = _facility(session, facility)
     entry, faults = _read(session, "", home, values)
+    problems = [_problem(fault) for fault in faults]
+    if not actor.manages(home.id):
+        problems += _loosening(session, entry, values)
     if any(fault.keys[1:2] == ("needs",) for fault in faults):
-        return None
-    candidates = _in_service(session, home.id)
+        return Look([], None, problems)
+    candidates = in_service(session, home.id)
     meets = [[piece.slug for piece in candidates if piece.serves(need.asked())] for need in entry.needs]
-    return Look(meets, unmet(entry, candidates) if entry.needs else None)
+    return Look(meets, unmet(entry, candidates), problems)
 
 
 def _set_retired(session: Session, slug: str, at: datetime | None, actor: Viewer) -> None:
@@ -280,17 +299,6 @@ def _around(session: Session, facility: Facility) -> Around:
             for row in pieces
         },
     )
-
-
-def _in_service(session: Session, facility_id: int) -> list[Candidate]:
-    rows = session.scalars(
-        select(Equipment)
-        .where(Equipment.facility_id == facility_id, Equipment.state == "in_service")
-        .order_by(Equipment.slug)
-    )
-    return [
-        Candidate(row.slug, row.category, row.places, row.capabilities, offers, row.parallel) for row in rows
-    ]
 
 
 # --- writing versions -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from labbook.formats.words import word
 from labbook.services import calendar, timeline
 from labbook.services.calendar import BusyEntry, FullEntry, Window
 from labbook.services.timeline import Lab, Row, Timeline
-from labbook.web.formatting import locale_code, name_of
+from labbook.web.formatting import capitalised, locale_code, name_of
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.periods import Length, Period, read_day
 from labbook.web.strips import look_of
@@ -199,7 +199,7 @@ def _given(found: Timeline, period: Period) -> Mapping[str, Any]:
                 "slug": row.slug,
                 "name": name_of(row.name),
                 "room": row.room,
-                "roomName": word(row.room, locale_code()).capitalize() if row.room else _("Elsewhere"),
+                "roomName": capitalised(row.room) if row.room else _("Elsewhere"),
                 "category": row.category,
                 "places": row.places,
                 "placesName": ngettext("%(num)s place", "%(num)s places", row.places),

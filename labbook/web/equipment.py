@@ -17,8 +17,8 @@ from labbook.services.calendar import BusyEntry, FullEntry, Window
 from labbook.services.commands import Wanted
 from labbook.services.equipment import DrawView, EquipmentView, Sought, UtilityView
 from labbook.services.home import FreeNow
-from labbook.web import strips
-from labbook.web.formatting import duration, in_words, locale_code
+from labbook.web import recipe_words, strips
+from labbook.web.formatting import capitalised, duration, locale_code
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.periods import Length, Period, read_day
 from labbook.web.strips import Strip
@@ -141,15 +141,27 @@ def _policy(view: EquipmentView) -> list[tuple[str, str]]:
 def environments() -> str:
     found = recipe_views.list_all(database(), viewer=viewer())
     g.example = any(each.example for each in found)
-    return render_template("environments/index.html", items=found)
+    names = {each.slug: each.name for each in equipment.search_equipment(database(), Sought())}
+    return render_template("environments/index.html", items=found, names=names)
 
 
 @blueprint.get("/environments/<slug>")
 def environment(slug: str) -> str:
     view = recipe_views.find(database(), slug, viewer=viewer())
     g.example = view.example
-    names = {each.slug: each.name for each in equipment.search_equipment(database(), Sought())}
-    return render_template("environments/show.html", item=view, names=names)
+    names = {each.slug: each.name for each in equipment.search_equipment(database(), Sought(retired=True))}
+    lab = equipment.find_facility(database(), view.facility, now=now())
+    return render_template(
+        "environments/show.html",
+        item=view,
+        names=names,
+        zone=lab.zone,
+        meets=recipe_views.meets_today(database(), slug, viewer=viewer()),
+        versions=[
+            (version, recipe_words.changes(version.changes or (), names, lab.utilities))
+            for version in recipe_views.history(database(), slug, viewer=viewer())
+        ],
+    )
 
 
 def quantity(draw: DrawView | UtilityView) -> str:
@@ -160,18 +172,9 @@ def quantity(draw: DrawView | UtilityView) -> str:
 
 def quality(name: str) -> str:
     """The name of a capability as a person reads it."""
-    return in_words(name).capitalize()
-
-
-_UNITS = {"degC": "°C", "percent": "%"}
-
-
-def written_range(text: str) -> str:
-    """``"-70 … 180 °C"`` of how the catalogue writes it."""
-    words = text.replace("..", " … ").split(" ")
-    return " ".join(_UNITS.get(word, word) for word in words)
+    return capitalised(name)
 
 
 @blueprint.app_context_processor
 def _words() -> dict[str, object]:
-    return {"quantity": quantity, "quality": quality, "written_range": written_range}
+    return {"quantity": quantity, "quality": quality, "written_range": recipe_words.written_range}

@@ -83,6 +83,15 @@ def in_words(code: str) -> str:
     return word(code, locale_code())
 
 
+def capitalised(code: str) -> str:
+    """One of the domain's words at the head of a line; abbreviations keep their capitals."""
+    return upper_first(in_words(code))
+
+
+def upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def name_of(names: Mapping[str, str] | str | None) -> str:
     """A catalogue name in the page's language."""
     if names is None or isinstance(names, str):
@@ -135,4 +144,5 @@ def register(app: Flask) -> None:
         running=running,
         localised=name_of,
         word=in_words,
+        capitalize=upper_first,
     )

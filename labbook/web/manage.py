@@ -19,7 +19,7 @@ from labbook.services.organisations import KINDS, KeepOrganisation
 from labbook.services.users import ChangeUser, CreateUser
 from labbook.web import keeping
 from labbook.web.fields import Fields
-from labbook.web.formatting import in_words
+from labbook.web.formatting import capitalised
 from labbook.web.page import database, now, page_blueprint, viewer
 
 blueprint = page_blueprint("manage")
@@ -77,7 +77,7 @@ def person(user_id: int) -> str:
             name=found.name, organisation=found.organisation, role=found.role, facilities=found.facilities
         ),
         kinds=kinds,
-        kinds_named=[(kind, in_words(kind).capitalize()) for kind in kinds],
+        kinds_named=[(kind, capitalised(kind)) for kind in kinds],
         kept=keeping.shown_again(),
         **_roles(),
     )

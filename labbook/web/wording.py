@@ -18,6 +18,16 @@ from labbook.web.formatting import locale_code
 
 LABELS = {
     "activity": _l("Activity"),
+    "ambient": _l("Ambient"),
+    "description": _l("Description"),
+    "name": _l("Name"),
+    "name.en": _l("Name"),
+    "needs": _l("Needs"),
+    "on_call": _l("Whom to call"),
+    "qualifications": _l("Training"),
+    "readouts": _l("Read-outs"),
+    "safe_state": _l("Falls into"),
+    "slug": _l("Short name"),
     "after": _l("Hours of running"),
     "at": _l("When"),
     "cause": _l("Cause"),

@@ -305,15 +305,16 @@ def test_what_the_lab_takes_over_stays_its_organisations_and_the_managers_edit_i
         recipes.change(session, own, keep(edited_from=2), actor=cast.anna, now=NOW)
 
 
-def test_what_would_meet_each_need_today_is_told(session: Session, cast: Cast) -> None:
-    found = recipes.look(session, "cie", VALUES)
-    assert found is not None
-    assert found.meets == [["cycler"], ["scope", "scope-2"]]
-    assert found.unmet is None
-    three = recipes.look(session, "cie", VALUES | {"needs": [{"category": "oscilloscope", "count": 3}]})
-    assert three is not None
-    assert three.unmet == -1
-    assert recipes.look(session, "cie", {"needs": [{"category": "x", "places": 0}]}) is None
+def test_what_would_meet_each_need_today_is_told_with_what_is_wrong(session: Session, cast: Cast) -> None:
+    found = recipes.look(session, "cie", VALUES, actor=cast.mia)
+    assert (found.meets, found.unmet, found.problems) == ([["cycler"], ["scope", "scope-2"]], None, [])
+    three = VALUES | {"needs": [{"category": "oscilloscope", "count": 3}]}
+    assert recipes.look(session, "cie", three, actor=cast.mia).unmet == -1
+    unread = recipes.look(session, "cie", {"needs": [{"category": "x", "places": 0}]}, actor=cast.mia)
+    assert unread.meets == []
+    assert {p.field for p in unread.problems} == {"name", "needs.0.places"}
+    loose = recipes.look(session, "cie", VALUES | MORE, actor=cast.anna)
+    assert {p.code for p in loose.problems} == {"managers_only", "unknown_qualification"}
 
 
 def test_a_recipe_is_a_row_of_its_own_facility(session: Session, cast: Cast, own: str) -> None:
