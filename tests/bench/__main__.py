@@ -35,7 +35,15 @@ from tests.live import ROOT, free_port, serving
 
 ROUNDS = 200
 PARTS = ["requests", "sweep", "slots"]
-AIMS = {"create": 5.0, "week of 1": 2.0, "week of 50": 2.0, "304": 2.0, "feed": 1 / 20, "race": 1.0}
+AIMS = {
+    "create": 5.0,
+    "week of 1": 2.0,
+    "week of 50": 2.0,
+    "304": 2.0,
+    "feed": 1 / 20,
+    "race": 1.0,
+    "slots": 3.0,
+}
 
 
 class Client:
@@ -176,6 +184,29 @@ def bench_week(table: Table, ours: Client, bare: Client, lab: Lab) -> None:
         )
 
 
+def bench_search(table: Table, ours: Client, bare: Client, lab: Lab) -> None:
+    """Four of fifty pieces at once, over HTTP: found within the stretch that is read first, and never within
+    300 days; against the bare reading of what is booked on them meanwhile.
+    """
+    monday, stamp = lab.monday + timedelta(days=14), "{:%Y-%m-%dT%H:%M:%SZ}"
+    for name, hours, days, read in (("soon", 4, 300, 45), ("never in 300 days", 30, 300, 300)):
+        until = monday + timedelta(days=days)
+        path = (
+            "/api/v1/slots?need=oscilloscope%3B+count%3A+4&limit=5"
+            f"&duration=PT{hours}H&from={stamp.format(monday)}&to={stamp.format(until)}"
+        )
+        end = monday + timedelta(days=read)
+        theirs = f"/week?n={PIECES}&from={int(monday.timestamp())}&to={int(end.timestamp())}"
+        items = len(json.loads(expect(200, ours.ask("GET", path))[1])["items"])
+        table.compare(
+            f"slots of 4 in 50, {name} ({items})",
+            lambda _, p=path: expect(200, ours.ask("GET", p)),
+            lambda _, p=theirs: expect(200, bare.ask("GET", p)),
+            AIMS["slots"],
+            rounds=20,
+        )
+
+
 def bench_feed(table: Table, ours: Client, bare: Client) -> None:
     """A feed in which nothing changed, against ``icalendar``'s own ``to_ical`` over the same entries."""
     path = f"/feeds/{FEED_SECRET}.ics"
@@ -243,6 +274,7 @@ def run(engine: str, databases: Databases, folder: Path) -> Table:
             staff = Client(server.url, STAFF_TOKEN)
             expect(200, staff.ask("GET", "/api/v1/me"))
             bench_week(table, ours, bare, lab)
+            bench_search(table, ours, bare, lab)
             bench_feed(table, Client(server.url), bare)
             bench_create(table, ours, bare, lab)
             bench_race(table, server.url, lab)
