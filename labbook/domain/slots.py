@@ -33,8 +33,12 @@ __all__ = [
 ]
 
 
-def search(wish: Wish, pieces: Mapping[str, Piece], budgets: Mapping[str, Budget], *, limit: int) -> Found:
+def search(
+    wish: Wish, pieces: Mapping[str, Piece], budgets: Mapping[str, Budget], *, limit: int, apart: int = 1
+) -> Found:
     """The ``limit`` earliest feasible starts, each with the choice of least total surplus.
+
+    ``apart``: how much later than the one before each starts at the least.
 
     Exact: a start is found if, and only if, some choice of pieces is free, open and within every budget. The
     modes advance side by side, and the one that is furthest behind is next; where the relaxed one fails
@@ -56,7 +60,7 @@ def search(wish: Wish, pieces: Mapping[str, Piece], budgets: Mapping[str, Budget
         step = mode.step(at) if nowhere is None or nowhere.at <= at else nowhere
         if step.works:
             slots.append(_slot(field, modes, at))
-            behind = [(modes[n].on_grid(max(position, at + 1)), n) for position, n in behind]
+            behind = [(modes[n].on_grid(max(position, at + apart)), n) for position, n in behind]
             heapify(behind)
         else:
             heapreplace(behind, (mode.on_grid(step.at), number))

@@ -266,20 +266,8 @@ class _Looking:
 
     def _within(self, since: datetime, until: datetime, limit: int) -> Found:
         stretch = self._stretch(Interval(since, until))
-        found = search(self._wish(since, until), *stretch, limit=1 if self.asked.spread else limit)
-        if not self.asked.spread or not found.slots:
-            return found
-        slots = list(found.slots)
-        step = min(self.asked.duration, _DAY) // _MICROSECOND
-        while len(slots) < limit:
-            after = instant(slots[-1].start + step)
-            if until - after < self.asked.duration:
-                break
-            further = search(self._wish(after, until), *stretch, limit=1).slots
-            if not further:
-                break
-            slots += further
-        return Found(slots, found.because)
+        apart = min(self.asked.duration, _DAY) // _MICROSECOND if self.asked.spread else 1
+        return search(self._wish(since, until), *stretch, limit=limit, apart=apart)
 
     # --- what does not change with the time looked at -------------------------------------------
 

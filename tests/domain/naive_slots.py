@@ -26,15 +26,15 @@ class Naive:
     budgets: Mapping[str, Budget]
     origin: int
 
-    def best(self, limit: int) -> list[tuple[int, float]]:
-        """The first feasible starts, each with its least surplus."""
+    def best(self, limit: int, apart: int = STEP) -> list[tuple[int, float]]:
+        """The first feasible starts, at least so far apart, each with its least surplus."""
         found: list[tuple[int, float]] = []
         at = self.wish.since + (self.origin - self.wish.since) % STEP
         while at + self.wish.duration <= self.wish.until and len(found) < limit:
             surplus = [self.surplus(chosen) for chosen in self._choices(at) if self.works(at, chosen)]
             if surplus:
                 found.append((at, min(surplus)))
-            at += STEP
+            at += apart if surplus else STEP
         return found
 
     def surplus(self, chosen: Sequence[str]) -> float:

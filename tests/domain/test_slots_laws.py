@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from labbook.domain.slots import Ask, Budget, Closed, Piece, Span, Wish, search, ticks
 from tests.domain.naive_slots import STEP, Naive
+from tests.examples import examples
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 MINUTE = 60_000_000
@@ -36,7 +36,6 @@ GRIDS = [
     [20, 15],
 ]
 BEFORE = 600  # steps from the origin to the window
-EXAMPLES = int(os.environ.get("SLOT_EXAMPLES", "400"))
 
 
 @dataclass(frozen=True)
@@ -143,15 +142,15 @@ cases = st.builds(
 )
 
 
-@settings(max_examples=EXAMPLES)
-@given(case=cases, limit=st.sampled_from([1, 1, 3, 8]))
+@settings(max_examples=examples(400))
+@given(case=cases, limit=st.sampled_from([1, 1, 3, 8]), apart=st.sampled_from([STEP, STEP, 25 * STEP]))
 def test_the_earliest_starts_and_their_least_surplus_are_those_of_the_naive_search(
-    case: Case, limit: int
+    case: Case, limit: int, apart: int
 ) -> None:
     wish, pieces, budgets = case.built
     naive = Naive(wish, pieces, budgets, case.origin)
-    found = search(wish, pieces, budgets, limit=limit).slots
-    assert [(slot.start, slot.surplus) for slot in found] == naive.best(limit)
+    found = search(wish, pieces, budgets, limit=limit, apart=apart).slots
+    assert [(slot.start, slot.surplus) for slot in found] == naive.best(limit, apart)
     for slot in found:
         assert naive.works(slot.start, slot.chosen)
         spans = naive.spans(slot.start, slot.chosen).values()
