@@ -142,7 +142,7 @@ cases = st.builds(
 )
 
 
-@settings(max_examples=examples(400))
+@settings(max_examples=examples(300))
 @given(case=cases, limit=st.sampled_from([1, 1, 3, 8]), apart=st.sampled_from([STEP, STEP, 25 * STEP]))
 def test_the_earliest_starts_and_their_least_surplus_are_those_of_the_naive_search(
     case: Case, limit: int, apart: int
