@@ -13,6 +13,7 @@ from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT
 from labbook.services.calendar import DAYS_LIMIT
 from labbook.services.choices import BookingChoices
 from labbook.services.reservations import PIECES_LIMIT
+from labbook.services.slot_search import NEEDS_LIMIT
 
 Json = dict[str, Any]
 
@@ -192,6 +193,10 @@ _REQUEST = {
         ("start", "end", "title"),
         equipment=_EQUIPMENT,
         environment=_or_null(SLUG),
+        needs=_or_null(
+            _list(_string("As in `dc-source; dc_voltage: 800 V; places: 1; count: 2`."), maxItems=NEEDS_LIMIT)
+        ),
+        ambient=_or_null(_string("What a shared chamber runs, as in `temperature: 85 degC`.")),
         start=INSTANT,
         end=INSTANT,
         title=_TITLE,
@@ -209,7 +214,8 @@ _REQUEST = {
         dry_run={"type": "boolean", "default": False},
     ),
     "additionalProperties": False,
-    "description": "`equipment`, or `environment`, or both.",
+    "description": "`equipment`, or `environment`, or both; or `needs`, with the equipment that meets them "
+    "or without.",
 }
 
 _PATCH = {
@@ -791,6 +797,7 @@ def _catalogue_paths() -> Json:
                         _list({"type": "string"}),
                         explode=True,
                     ),
+                    _parameter("ambient", "What a shared chamber is to run, as in `temperature: 85 degC`."),
                     _parameter("facility", "Where, for needs that several could meet."),
                     {**_parameter("duration", "Of use, as in `PT4H`."), "required": True},
                     _parameter("from", "The earliest start; now, if left out.", INSTANT),

@@ -17,11 +17,14 @@ from labbook.api.asking import database, now, viewer
 from labbook.api.problems import Malformed
 from labbook.api.reading import Query, Reader, parse
 from labbook.domain.errors import Problem, Refused, RevisionRequired
+from labbook.domain.matching import Need
 from labbook.domain.reservation import Status
+from labbook.formats.needs import read_ambient, read_need
 from labbook.services import changes, decisions, opening, permits, reservation_views, reservations
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView, Search
+from labbook.services.slot_search import NEEDS_LIMIT
 
 PAGE, PAGE_LIMIT = 100, 500
 PEOPLE_LIMIT = 200
@@ -124,7 +127,9 @@ def _request(read: Reader) -> RequestReservation | None:
     """None when something that must be there is not; ``read.problems`` says what."""
     wanted = _equipment(read)
     environment = read.text("environment")
-    if not wanted and environment is None and not any(p.field == "equipment" for p in read.problems):
+    needs = _needs(read)
+    nothing = not wanted and environment is None and not needs
+    if nothing and not any(p.field in ("equipment", "needs") for p in read.problems):
         read.problem("missing", "equipment")
     start, end = read.instant("start", required=True), read.instant("end", required=True)
     title = read.text("title")
@@ -149,6 +154,8 @@ def _request(read: Reader) -> RequestReservation | None:
         "override": read.texts("override", limit=CODES_LIMIT) or (),
         "reason": read.text("reason") or "",
         "dry_run": read.flag("dry_run"),
+        "needs": needs,
+        "ambient": read_ambient(read.text("ambient") or "", "ambient", read.problems),
         "idempotency_key": key,
         "fingerprint": hashlib.sha256(request.get_data()).hexdigest() if key else "",
     }
@@ -159,6 +166,13 @@ def _request(read: Reader) -> RequestReservation | None:
 
 def _equipment(read: Reader) -> list[Wanted] | None:
     return read.objects("equipment", _wanted, limit=reservations.PIECES_LIMIT)
+
+
+def _needs(read: Reader) -> tuple[Need, ...]:
+    found: list[Need] = []
+    for text in read.texts("needs", limit=NEEDS_LIMIT) or ():
+        found += read_need(text, "needs", read.problems)
+    return tuple(found)
 
 
 def _wanted(read: Reader) -> Wanted | None:

@@ -16,12 +16,12 @@ from labbook.domain.durations import DurationError, parse_duration
 from labbook.domain.errors import Problem
 from labbook.domain.matching import Need
 from labbook.formats import reasons
-from labbook.formats.needs import read_need
+from labbook.formats.needs import read_ambient, read_need
 from labbook.services import slot_search
 from labbook.services.commands import Wanted
 from labbook.services.slot_search import FindSlots, FoundSlot, FoundSlots, InTheWay
 
-KNOWN = ("environment", "equipment", "need", "facility", "duration", "from", "to", "limit")
+KNOWN = ("environment", "equipment", "need", "ambient", "facility", "duration", "from", "to", "limit")
 
 
 def register(blueprint: Blueprint) -> None:
@@ -35,6 +35,7 @@ def show() -> Response:
         "environment": query.text("environment"),
         "equipment": _equipment(query),
         "needs": _needs(query),
+        "ambient": read_ambient(query.text("ambient", limit=1000) or "", "ambient", query.problems),
         "facility": query.text("facility"),
         "limit": query.whole("limit", 5, most=slot_search.LIMIT),
     }

@@ -55,6 +55,14 @@ def read_capabilities(parts: list[str], field: str, problems: list[Problem]) -> 
     return found
 
 
+def read_ambient(text: str, field: str, problems: list[Problem]) -> dict[str, StoredRange]:
+    """``temperature: 85 degC; humidity: 85 percent`` as stored ranges."""
+    if len(text) > TEXT_LIMIT:
+        problems.append(Problem("text_too_long", field, params={"limit": TEXT_LIMIT, "length": len(text)}))
+        return {}
+    return read_capabilities([part.strip() for part in _PART.split(text)], field, problems)
+
+
 def _counts(part: str, numbers: dict[str, int]) -> bool:
     """Whether the part says how many."""
     name, _colon, value = part.partition(":")

@@ -46,6 +46,7 @@ SENTENCES: Mapping[str, str] = {
     "environment_of_others": N_("{environment} is the recipe of another organisation than the holder's."),
     "environment_mismatch": N_("This equipment does not fit what {environment} needs."),
     "needs_mismatch": N_("This equipment does not fit the needs that were stated."),
+    "needs_unmet": N_("Nothing that meets these needs is to be had then; look for the earliest slot."),
     "environment_unmet": N_("No equipment in service meets what {environment} needs."),
     "other_ambient": N_("{equipment} runs another ambient profile at that time."),
     # time

@@ -52,8 +52,8 @@ def current(
     return found
 
 
-Choose = Callable[[EnvironmentVersion, Sequence[Need], Interval], Mapping[str, int] | None]
-"""The pieces with which a recipe works at just that time, by every rule; None where it does not."""
+Choose = Callable[[EnvironmentVersion | None, Sequence[Need], Interval], Mapping[str, int] | None]
+"""The pieces with which a recipe, or needs without one, work at just that time, by every rule; else None."""
 
 
 def pieces_for(
@@ -70,6 +70,8 @@ def pieces_for(
     that is this time; else free equipment, or at last equipment that would do otherwise, so that what
     stands in the way shows.
     """
+    if command.environment is None and command.needs and not command.equipment:
+        return None, _pieces_for_needs(command, problems, choose)
     if command.environment is None:
         problems += _strangers_to(session, command)
         return None, command.equipment
@@ -92,6 +94,18 @@ def pieces_for(
         )
         return recipe, ()
     return recipe, tuple(Wanted(slug, places) for slug, places in sorted(chosen.items()))
+
+
+def _pieces_for_needs(
+    command: RequestReservation, problems: list[Problem], choose: Choose | None
+) -> tuple[Wanted, ...]:
+    if choose is None:
+        return ()
+    chosen = choose(None, command.needs, Interval(command.start, command.end))
+    if chosen is None:
+        problems.append(Problem("needs_unmet", "needs"))
+        return ()
+    return tuple(Wanted(slug, places) for slug, places in sorted(chosen.items()))
 
 
 def _strangers_to(session: Session, command: RequestReservation) -> list[Problem]:

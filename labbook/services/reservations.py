@@ -86,14 +86,17 @@ def make(
     if command.activity is not None and command.activity not in ACTIVITIES:
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
-    choose = partial(slot_search.choose, session, viewer=actor, now=now) if when_is_sound else None
-    recipe, wanted = environments.pieces_for(session, command, problems, choose=choose, viewer=actor)
+    choose = partial(slot_search.choose, session, viewer=actor, now=now, ambient=command.ambient)
+    recipe, wanted = environments.pieces_for(
+        session, command, problems, choose=choose if when_is_sound else None, viewer=actor
+    )
     pieces = facts.load_equipment(session, wanted, lock=True)
     # The same request may have come twice at once: the second has waited for the first one's locks.
     repeated = _repeated(session, command, actor)
     if repeated is not None:
         return view_of(session, repeated, viewer=actor)
-    problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(command.equipment, pieces, recipe)
+    problems += facts.unknown_equipment(wanted, pieces)
+    problems += pieces_problems(command.equipment, pieces, recipe or command.needs or None)
     if not pieces:
         raise Refused(problems)
     if command.use_now:

@@ -187,15 +187,16 @@ def _needs(
 
 def choose(
     session: Session,
-    recipe: EnvironmentVersion,
+    recipe: EnvironmentVersion | None,
     needs: Sequence[Need],
     use: Interval,
     *,
     viewer: Viewer,
     now: datetime,
+    ambient: Mapping[str, Any],
 ) -> dict[str, int] | None:
-    """Slug -> places with which the recipe works at just this time; None where it does not."""
-    asked = FindSlots(use.duration, use.start, use.end, limit=1)
+    """Slug -> places with which the recipe, or the needs, work at just this time; None where they do not."""
+    asked = FindSlots(use.duration, use.start, use.end, ambient=ambient, limit=1)
     if use.start < now:
         return None
     slots = find_for(session, asked, recipe, needs, viewer=viewer, now=now).slots

@@ -15,7 +15,7 @@ from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Need
 from labbook.formats import reasons
-from labbook.formats.needs import read_need
+from labbook.formats.needs import read_ambient, read_need
 from labbook.services import choices, queue, reservations, slot_search
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
@@ -131,6 +131,7 @@ def _question(read: Fields, offered: BookingChoices) -> FindSlots:
     until = read.instant("latest", zone, required=False)
     environment = read.chosen("environment")
     needs = () if environment else _needs(read)
+    ambient = {} if environment else read_ambient(read.line("ambient"), "ambient", read.problems)
     equipment = () if environment or needs else _equipment(read)
     if length is None and not any(p.field == "duration" for p in read.problems):
         read.problems.append(Problem("missing", "duration"))
@@ -143,6 +144,7 @@ def _question(read: Fields, offered: BookingChoices) -> FindSlots:
         until=until,
         environment=environment,
         needs=needs,
+        ambient=ambient,
         equipment=equipment,
         limit=SHOWN,
         spread=True,
@@ -170,6 +172,7 @@ def _request(read: Fields, offered: BookingChoices) -> RequestReservation:
         equipment=pieces,
         environment=asked.environment,
         needs=asked.needs,
+        ambient=asked.ambient,
         start=use.start,
         end=use.end,
         title=read.line("title"),
@@ -276,7 +279,7 @@ def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
     slugs = [fields.lookup(s) for part in args.getlist("equipment") for s in part.split(",") if s]
     found: MultiDict[str, str] = MultiDict()
     found.setlist("equipment", slugs)
-    for name in ("environment", "duration", "title", "project"):
+    for name in ("environment", "duration", "title", "project", "ambient"):
         if args.get(name):
             found[name] = fields.lookup(args[name])
     for text in args.getlist("need"):

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from labbook.domain.capability import parse_offer
+from labbook.domain.capability import parse_need, parse_offer
 from labbook.extensions import db
 from labbook.models import Environment, EnvironmentVersion, Equipment
 from tests.api.asking import START, Script, codes
@@ -139,3 +139,35 @@ def test_a_question_that_is_none_is_refused_with_all_that_is_wrong(anna: Script)
 def test_a_window_shorter_than_the_use_is_refused(anna: Script) -> None:
     asked = FROM | {"to": (START + timedelta(hours=1)).isoformat()}
     assert codes(anna.get("/slots", equipment="scope", duration="PT2H", **asked)) == {"window_too_short"}
+
+
+def test_needs_are_booked_without_naming_the_equipment(app_cast: Cast, anna: Script) -> None:
+    body = {
+        "needs": ["oscilloscope; count: 2"],
+        "start": START.isoformat(),
+        "end": (START + timedelta(hours=1)).isoformat(),
+        "title": "Two channels each",
+    }
+    made = anna.ask("POST", "/reservations", body)
+    assert made.status_code == 201, made.json
+    assert [piece["slug"] for piece in made.json["equipment"]] == ["scope", "scope-2"]
+    assert codes(anna.ask("POST", "/reservations", body)) == {"needs_unmet"}
+    wrong = body | {"equipment": [{"slug": "hipot"}]}
+    assert "needs_mismatch" in codes(anna.ask("POST", "/reservations", wrong))
+    assert codes(anna.ask("POST", "/reservations", body | {"needs": ["scope; colour"]})) == {
+        "malformed_capability"
+    }
+
+
+def test_a_shared_chamber_is_offered_to_those_who_run_the_same(app_cast: Cast, anna: Script) -> None:
+    needs = [{"equipment": "cycler", "places": 1}]
+    heat = parse_need("85 degC").stored()
+    recipe(app_cast, "hot", needs, ambient={"temperature": heat})
+    body = {"start": START.isoformat(), "end": (START + timedelta(hours=3)).isoformat(), "title": "Hot"}
+    assert anna.ask("POST", "/reservations", body | {"environment": "hot"}).status_code == 201
+    asked = {"need": "battery-cycler", "duration": "PT1H", "limit": 1}
+    same = slots(anna, ambient="temperature: 358.15 K", **asked)
+    other = slots(anna, ambient="temperature: 20 degC", **asked)
+    assert starts(same) == [written(START)]
+    assert starts(other) == [written(START + timedelta(hours=3))]
+    assert other["because"][0]["reason"] == "other_ambient"
