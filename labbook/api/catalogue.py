@@ -14,9 +14,13 @@ from labbook.api.asking import database, now, viewer
 from labbook.api.reading import Query
 from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem
-from labbook.services import equipment, recipe_views, rig_access
+from labbook.services import capability_search, equipment, recipe_views, rig_access
+from labbook.services.capability_search import Asked, Found
 from labbook.services.equipment import DrawView, EquipmentView, FacilityView, Sought
 from labbook.services.recipe_views import EnvironmentView
+
+MOST_UNITS = 1000
+ENDS = ("below", "above")
 
 
 def register(blueprint: Blueprint) -> None:
@@ -39,15 +43,19 @@ def show_facility(slug: str) -> Response:
 
 
 def list_equipment() -> Response:
-    query = Query(request.args, ("facility", "category", "q", "capability"))
+    query = Query(request.args, ("facility", "category", "q", "capability", "places", "units"))
     sought = Sought(
         facility=query.text("facility"),
         category=query.text("category"),
         text=query.text("q") or "",
         capabilities=_capabilities(query),
     )
+    places, units = (query.whole(name, 1, most=MOST_UNITS) for name in ("places", "units"))
     query.settle()
-    return json_answer({"items": [_equipment(e) for e in equipment.search_equipment(database(), sought)]})
+    found = capability_search.search(database(), Asked(sought, places, units))
+    if not (sought.capabilities or places > 1 or units > 1):
+        return json_answer({"items": [_equipment(each.piece) for each in found.items]})
+    return json_answer({"items": [_found(e) for e in found.items], "near": [_found(e) for e in found.near]})
 
 
 def show_equipment(slug: str) -> Response:
@@ -63,10 +71,10 @@ def show_access(slug: str) -> Response:
 
 
 def list_environments() -> Response:
-    query = Query(request.args, ("facility",))
-    facility = query.text("facility")
+    query = Query(request.args, ("facility", "capability"))
+    facility, wanted = query.text("facility"), _capabilities(query)
     query.settle()
-    found = recipe_views.list_all(database(), viewer=viewer(), facility=facility)
+    found = recipe_views.list_all(database(), viewer=viewer(), facility=facility, giving=wanted)
     return json_answer({"items": [_environment(each) for each in found]})
 
 
@@ -150,6 +158,24 @@ def _equipment(view: EquipmentView) -> Mapping[str, Any]:
             "decision": None if slot.decision is None else _written(slot.decision),
         },
         "example": view.example,
+    }
+
+
+def _found(found: Found) -> Mapping[str, Any]:
+    """A piece with how it fits what was asked for."""
+    return {
+        **_equipment(found.piece),
+        "together": found.together,
+        "fit": [
+            {
+                "capability": fit.name,
+                "asked": fit.asked,
+                "offered": fit.offered,
+                "more": dict(zip(ENDS, fit.more, strict=True)),
+                "less": dict(zip(ENDS, fit.less, strict=True)),
+            }
+            for fit in found.fits
+        ],
     }
 
 

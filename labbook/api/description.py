@@ -329,6 +329,26 @@ _PIECE_OF_CATALOGUE = _object(
     example={"type": "boolean"},
 )
 
+_ENDS = _object(("below", "above"), below=_string(), above=_string())
+_FOUND: Json = {
+    "allOf": [
+        _ref("Equipment"),
+        _object(
+            together=_list(SLUG, description="Like pieces that it works in parallel with."),
+            fit=_list(
+                _object(
+                    ("capability", "asked", "offered", "more", "less"),
+                    capability=_string(),
+                    asked=_string(),
+                    offered=_string(),
+                    more={**_ENDS, "description": "How much more is offered, in the unit asked in."},
+                    less={**_ENDS, "description": "How much is missing, in the unit asked in."},
+                )
+            ),
+        ),
+    ]
+}
+
 _NEED = _object(
     ("equipment", "category", "capabilities", "count", "places", "whole"),
     equipment=_or_null(SLUG),
@@ -523,6 +543,11 @@ SCHEMAS: Mapping[str, Json] = {
     "BusyEntry": _BUSY_ENTRY,
     "Facility": _FACILITY,
     "Equipment": _PIECE_OF_CATALOGUE,
+    "EquipmentFound": _object(
+        ("items",),
+        items=_list(_FOUND),
+        near=_list(_FOUND, description="What states all that was asked for and offers too little of it."),
+    ),
     "Environment": _ENVIRONMENT,
     "Access": _ACCESS,
     "Project": _PROJECT,
@@ -758,6 +783,13 @@ def _catalogue_paths() -> Json:
         }
 
     facility = _parameter("facility", "In this facility.")
+    count = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1}
+    capability = _parameter(
+        "capability",
+        "Offering this: `dc_voltage:800V`, in whatever unit; may be given several times.",
+        _list({"type": "string"}),
+        explode=True,
+    )
     return {
         "/calendar": {
             "get": {
@@ -809,19 +841,25 @@ def _catalogue_paths() -> Json:
         },
         "/facilities": listed("Laboratories", "Facility"),
         "/facilities/{slug}": single("One laboratory: zone, hours, closures, utilities", "Facility"),
-        "/equipment": listed(
-            "Equipment",
-            "Equipment",
-            facility,
-            _parameter("category", "Of this category."),
-            _parameter("q", "With these words in its name."),
-            _parameter(
-                "capability",
-                "Offering this: `dc_voltage:800V`; may be given several times.",
-                _list({"type": "string"}),
-                explode=True,
-            ),
-        ),
+        "/equipment": {
+            "get": {
+                "summary": "Equipment",
+                "parameters": [
+                    facility,
+                    _parameter("category", "Of this category."),
+                    _parameter("q", "With these words in its name."),
+                    capability,
+                    _parameter("places", "So many places of one piece; in parallel they add up.", count),
+                    _parameter("units", "So many like pieces; in parallel they add up.", count),
+                ],
+                "responses": _answers(
+                    200,
+                    "All that match; where capabilities were asked for, the least oversized first.",
+                    _ref("EquipmentFound"),
+                    422,
+                ),
+            }
+        },
         "/equipment/{slug}": single("One piece: what it can do, its places, state and policy", "Equipment"),
         "/equipment/{slug}/access": {
             "parameters": [_SLUG_IN_PATH],
@@ -830,7 +868,7 @@ def _catalogue_paths() -> Json:
                 "responses": _answers(200, "Now; of the next moment it says nothing.", _ref("Access"), 404),
             },
         },
-        "/environments": listed("Test environments", "Environment", facility),
+        "/environments": listed("Test environments", "Environment", facility, capability),
         "/environments/{slug}": single("One recipe: needs, ambient, draws", "Environment"),
         "/projects": listed("Projects that you may charge", "Project"),
         "/me": {"get": {"summary": "Who the token is", "responses": _answers(200, "You.", _ref("Me"))}},

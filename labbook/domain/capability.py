@@ -120,6 +120,46 @@ def offers(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> bool:
     )
 
 
+class Margin(NamedTuple):
+    """By how much an offer goes beyond a need at each end, in the base unit; below 0: it falls short."""
+
+    below: float
+    above: float
+
+    @property
+    def is_met(self) -> bool:
+        return self.below >= 0 and self.above >= 0
+
+
+def margin(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> Margin:
+    """Of two stored ranges of the same kind; what only the last digit of a float says is nothing."""
+    slack = TOLERANCE * max(abs(end) for each in (offered, needed) for end in (each["low"], each["high"]))
+    ends = (needed["low"] - offered["low"], offered["high"] - needed["high"])
+    return Margin(*(0.0 if abs(end) <= slack else end for end in ends))
+
+
+def shortfall(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> float:
+    """How far an offer is from a need, as a share of it: 0.25 for 600 V of 800 V."""
+    found = margin(offered, needed)
+    scale = max(abs(needed["low"]), abs(needed["high"]), TOLERANCE)
+    return float((max(0.0, -found.below) + max(0.0, -found.above)) / scale)
+
+
+def in_unit_of(text: str, amount: float) -> str:
+    """A difference in base units as ``text`` is written: ``"200 V"`` for ``"0.8 kV"`` becomes ``"0.2 kV"``.
+
+    Differences of degrees Celsius are kelvins.
+    """
+    last = _clean(text).split("..")[-1].strip()
+    match = _QUANTITY.fullmatch(last)
+    unit = ((match["unit"] if match else "") or "").strip()
+    known = _known_unit(unit)
+    one = str(known.unit)
+    single = _units().Quantity(1.0, _OFFSET.get(one, one) if known.offset else known.unit)
+    shown = "K" if one == "degree_Celsius" else unit
+    return f"{amount / single.to_base_units().magnitude:.4g} {shown}".strip()
+
+
 def surplus(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> float:
     """How much more than what is needed is offered: 0 for exactly that, 0.69 for twice as much at one end.
 

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from labbook.domain import capability
 from labbook.domain.access import Viewer
 from labbook.domain.calibration import calibration_due
 from labbook.domain.errors import NotFound, Problem, Refused
@@ -184,9 +183,13 @@ def _facilities(session: Session, query: Select[Facility], now: datetime) -> lis
 def search_equipment(session: Session, sought: Sought) -> list[EquipmentView]:
     """Everything that matches, by facility, category and short name.
 
-    Raises ``Refused`` for a quantity that cannot be read and a facility that does not exist.
+    Raises ``Refused`` for a facility that does not exist.
     """
-    needs = _needs(sought.capabilities)
+    return [equipment_view(row) for row in rows_of(session, sought)]
+
+
+def rows_of(session: Session, sought: Sought) -> list[Equipment]:
+    """What matches apart from capabilities, which ``capability_search`` looks at."""
     query = _EQUIPMENT
     if not sought.retired:
         query = query.where(Equipment.state != "retired")
@@ -194,10 +197,7 @@ def search_equipment(session: Session, sought: Sought) -> list[EquipmentView]:
         query = query.where(Equipment.facility_id == facility_id(session, sought.facility))
     if sought.category is not None:
         query = query.where(Equipment.category == sought.category)
-    rows = [
-        row for row in session.scalars(query) if _meets(row.capabilities, needs) and _says(row, sought.text)
-    ]
-    return [_equipment(row) for row in rows]
+    return [row for row in session.scalars(query) if _says(row, sought.text)]
 
 
 def find_equipment(session: Session, slug: str) -> EquipmentView:
@@ -205,7 +205,7 @@ def find_equipment(session: Session, slug: str) -> EquipmentView:
     row = session.scalar(_EQUIPMENT.where(Equipment.slug == slug))
     if row is None:
         raise NotFound("equipment")
-    return _equipment(row)
+    return equipment_view(row)
 
 
 def is_staff_of(session: Session, slug: str, *, viewer: Viewer) -> bool:
@@ -251,31 +251,13 @@ def facility_id(session: Session, slug: str) -> int:
     return found
 
 
-def _needs(wanted: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    needs: dict[str, Any] = {}
-    problems = []
-    for name, quantity in wanted:
-        try:
-            needs[name] = capability.parse_need(quantity).stored()
-        except capability.QuantityError:
-            problems.append(Problem("malformed_capability", "capability"))
-    if problems:
-        raise Refused(problems)
-    return needs
-
-
-def _meets(offered: Mapping[str, Any], needed: Mapping[str, Any]) -> bool:
-    """Whether every range asked for lies within the one offered under its name."""
-    return all(name in offered and capability.offers(offered[name], need) for name, need in needed.items())
-
-
 def _says(row: Equipment, text: str) -> bool:
     """Every word of the text, in the name of any language, the short name, the category, maker or type."""
     words = " ".join((row.slug, row.category, row.maker, row.type, *row.name.values())).casefold()
     return all(part in words for part in text.casefold().split())
 
 
-def _equipment(row: Equipment) -> EquipmentView:
+def equipment_view(row: Equipment) -> EquipmentView:
     calibration = None
     if row.calibration_interval is not None:
         due = calibration_due(row.calibration_interval, row.calibrated_on)

@@ -16,6 +16,7 @@ from labbook.domain.errors import NotFound
 from labbook.domain.matching import Candidate
 from labbook.domain.visibility import scope_of
 from labbook.models import Environment, EnvironmentVersion, Equipment, Organisation, User, Utility
+from labbook.services.capability_search import read_needs
 from labbook.services.differences import FieldChange, differences
 from labbook.services.environments import each_need, in_service, needs_of
 from labbook.services.equipment import DrawView, facility_id
@@ -105,18 +106,41 @@ SAID = (
 
 
 def list_all(
-    session: Session, *, viewer: Viewer, facility: str | None = None, retired: bool = False
+    session: Session,
+    *,
+    viewer: Viewer,
+    facility: str | None = None,
+    giving: Sequence[tuple[str, str]] = (),
 ) -> list[EnvironmentView]:
-    """Those that may be booked, and with ``retired`` the others too.
+    """Those that may be booked. ``giving``: quantities that lie within their ambient profile, or within what
+    a need of theirs asks of its equipment.
 
-    Raises ``Refused`` for a facility that does not exist.
+    Raises ``Refused`` for a facility that does not exist and for a quantity that cannot be read.
     """
+    wanted = read_needs(giving)
     query = _CURRENT
     if facility is not None:
         query = query.where(Environment.facility_id == facility_id(session, facility))
-    if not retired:
-        query = query.where(Environment.retired_at.is_(None))
-    return _read(session, query, viewer)
+    return _read(
+        session, query.where(Environment.retired_at.is_(None)), viewer, lambda row: _gives(row, wanted)
+    )
+
+
+def _gives(row: EnvironmentVersion, wanted: Mapping[str, Any]) -> bool:
+    stated = [row.ambient, *(need.get("capabilities", {}) for need in row.needs)]
+    return all(
+        any(name in each and offers(each[name], range_) for each in stated) for name, range_ in wanted.items()
+    )
+
+
+def known_conditions(session: Session, *, viewer: Viewer) -> dict[str, str]:
+    """What the viewer's recipes state of their ambient and ask of their equipment, each with an example."""
+    found: dict[str, str] = {}
+    for view in list_all(session, viewer=viewer):
+        for stated in (view.ambient, *(need.capabilities for need in view.needs)):
+            for name, text in stated.items():
+                found.setdefault(name, text)
+    return dict(sorted(found.items()))
 
 
 def list_managed(session: Session, *, viewer: Viewer) -> list[EnvironmentView]:

@@ -4,67 +4,121 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 from flask import g, render_template, request
 from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
 
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.wall_time import local_date
-from labbook.services import calendar, equipment, faults, free_time, home, recipe_views
+from labbook.services import calendar, capability_search, equipment, faults, free_time, home, recipe_views
 from labbook.services.calendar import BusyEntry, FullEntry, Window
+from labbook.services.capability_search import Answer, Asked, Found
 from labbook.services.commands import Wanted
 from labbook.services.equipment import DrawView, EquipmentView, Sought, UtilityView
 from labbook.services.home import FreeNow
+from labbook.services.recipe_views import EnvironmentView
 from labbook.web import recipe_words, strips
 from labbook.web.formatting import capitalised, duration, locale_code
 from labbook.web.page import database, now, page_blueprint, viewer
 from labbook.web.periods import Length, Period, read_day
+from labbook.web.recipe_words import written_range
 from labbook.web.strips import Strip
 
 blueprint = page_blueprint("equipment")
 
 TEXT_LIMIT = 200
+ABLE_LIMIT = 12
 
 
 @blueprint.get("/equipment")
 def index() -> str:
+    """``?can=dc+voltage&range=800+V`` as often as there is something that it must be able to do."""
     args = request.args
-    asked = {
-        name: args.get(name, "").strip()[:TEXT_LIMIT] for name in ("facility", "category", "q", "capability")
-    }
-    found, problems = _found(asked)
-    facilities = equipment.list_facilities(database(), now=now())
-    g.example = any(facility.example for facility in facilities)
-    return render_template(
-        "equipment/index.html",
-        items=found,
-        asked=asked,
-        problems=problems,
-        facilities=facilities,
-        categories=equipment.categories(database()),
-    )
-
-
-def _found(asked: dict[str, str]) -> tuple[list[EquipmentView], list[Problem]]:
-    """What matches; a quantity that cannot be read is said, and the rest still looked for."""
-    wanted: tuple[tuple[str, str], ...] = ()
-    problems = []
-    if asked["capability"]:
-        name, _colon, quantity = asked["capability"].partition(":")
-        wanted = ((name.strip().replace(" ", "_"), quantity.strip()),)
+    asked = {name: args.get(name, "").strip()[:TEXT_LIMIT] for name in ("facility", "category", "q")}
+    able, problems = _able(args)
+    numbers = {name: _number(args, name, problems) for name in ("places", "units")}
     sought = Sought(
         facility=asked["facility"] or None,
         category=asked["category"] or None,
         text=asked["q"],
-        capabilities=wanted,
+        capabilities=tuple((_name(name), quantity) for name, quantity in able if quantity),
     )
-    try:
-        return equipment.search_equipment(database(), sought), []
-    except Refused as refused:
-        problems = list(refused.problems)
-    return [], problems
+    found = Answer([], [])
+    if not problems:
+        try:
+            found = capability_search.search(database(), Asked(sought, numbers["places"], numbers["units"]))
+        except Refused as refused:
+            problems = list(refused.problems)
+    facilities = equipment.list_facilities(database(), now=now())
+    g.example = any(facility.example for facility in facilities)
+    return render_template(
+        "equipment/index.html",
+        found=found,
+        asked=asked,
+        able=able,
+        numbers=numbers,
+        problems=problems,
+        facilities=facilities,
+        categories=equipment.categories(database()),
+        known=equipment.known_capabilities(database()),
+        fits=fits_in_words,
+    )
+
+
+def _able(args: MultiDict[str, str]) -> tuple[list[tuple[str, str]], list[Problem]]:
+    """What it must be able to do, as typed: names beside quantities, or ``capability=name:quantity``."""
+    found = list(zip_longest(args.getlist("can"), args.getlist("range"), fillvalue=""))
+    for text in args.getlist("capability"):
+        name, _colon, quantity = text.partition(":")
+        found.append((name, quantity))
+    able = [
+        (name.strip()[:TEXT_LIMIT], quantity.strip()[:TEXT_LIMIT])
+        for name, quantity in found
+        if name.strip() or quantity.strip()
+    ][:ABLE_LIMIT]
+    half = any(not (name and quantity) for name, quantity in able)
+    return able, [Problem("malformed_capability", "capability")] if half else []
+
+
+def _name(typed: str) -> str:
+    return typed.lower().replace(" ", "_").replace("-", "_")
+
+
+def _number(args: MultiDict[str, str], name: str, problems: list[Problem]) -> int:
+    text = args.get(name, "").strip() or "1"
+    if text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= 1000:
+        return int(text)
+    problems.append(Problem("bad_number", name, params={"value": text[:40]}))
+    return 1
+
+
+def fits_in_words(found: Found) -> list[str]:
+    """``DC voltage 0 … 1500 V: 700 V more than asked for``, or what is missing of it."""
+    said = []
+    for fit in found.fits:
+        offered = f"{quality(fit.name)} {written_range(fit.offered)}"
+        less, more = (_ends(*ends) for ends in (fit.less, fit.more))
+        if less:
+            said.append(_("%(offered)s: %(less)s less than asked for", offered=offered, less=less))
+        elif more:
+            said.append(_("%(offered)s: %(more)s more", offered=offered, more=more))
+        else:
+            said.append(_("%(offered)s: just that", offered=offered))
+    if found.lacks_places:
+        said.append(_("too few places"))
+    if found.lacks_units:
+        said.append(_("too few like it"))
+    return said
+
+
+def _ends(below: str, above: str) -> str:
+    if below and above:
+        return str(_("%(below)s below and %(above)s above", below=below, above=above))
+    return below or above
 
 
 @blueprint.get("/equipment/<slug>")
@@ -139,10 +193,25 @@ def _policy(view: EquipmentView) -> list[tuple[str, str]]:
 
 @blueprint.get("/environments")
 def environments() -> str:
-    found = recipe_views.list_all(database(), viewer=viewer())
+    """All that there is for the reader, or those that give what is asked for: 85 °C and 85 % rh."""
+    able, problems = _able(request.args)
+    found: list[EnvironmentView] = []
+    if not problems:
+        giving = [(_name(name), quantity) for name, quantity in able]
+        try:
+            found = recipe_views.list_all(database(), viewer=viewer(), giving=giving)
+        except Refused as refused:
+            problems = list(refused.problems)
     g.example = any(each.example for each in found)
     names = {each.slug: each.name for each in equipment.search_equipment(database(), Sought())}
-    return render_template("environments/index.html", items=found, names=names)
+    return render_template(
+        "environments/index.html",
+        items=found,
+        names=names,
+        able=able,
+        problems=problems,
+        known=recipe_views.known_conditions(database(), viewer=viewer()),
+    )
 
 
 @blueprint.get("/environments/<slug>")
@@ -177,4 +246,4 @@ def quality(name: str) -> str:
 
 @blueprint.app_context_processor
 def _words() -> dict[str, object]:
-    return {"quantity": quantity, "quality": quality, "written_range": recipe_words.written_range}
+    return {"quantity": quantity, "quality": quality, "written_range": written_range}

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from labbook.domain.access import Viewer
+from labbook.domain.capability import parse_offer
 from labbook.extensions import db
-from labbook.services import tokens
+from labbook.models import Equipment
+from labbook.services import tokens, transaction
 from tests.api.asking import START, Script, codes, wish
 from tests.cast import NOW, Cast
 from tests.services.test_changes import recipe
@@ -254,3 +257,32 @@ def test_a_recipe_says_who_stands_by_what_is_asked_and_what_is_feared(app: Flask
     assert (answer["safe_state"], answer["description"]) == ("Bias off", {"en": "Bias is logged."})
     assert (answer["qualifications"], answer["hazards"]) == (["hv"], ["heat"])
     assert answer["needs"][0]["whole"] is True
+
+
+def test_equipment_is_searched_by_several_capabilities_and_says_how_it_fits(
+    app: Flask, app_cast: Cast
+) -> None:
+    def able(slug: str, volts: str) -> None:
+        row = db.session.scalars(select(Equipment).where(Equipment.slug == slug)).one()
+        row.capabilities = {"dc_voltage": parse_offer(volts).stored()}
+
+    transaction.write(db.session, lambda: (able("source", "1500 V"), able("source-2", "600 V")))
+    script = Script(app, app_cast.carla)
+    answer = script.get("/equipment", capability="dc_voltage:0.8 kV").json
+    assert [item["slug"] for item in answer["items"]] == ["source"]
+    assert answer["items"][0]["fit"] == [
+        {
+            "capability": "dc_voltage",
+            "asked": "0.8 kV",
+            "offered": "1500 V",
+            "more": {"below": "", "above": "0.7 kV"},
+            "less": {"below": "", "above": ""},
+        }
+    ]
+    assert [(item["slug"], item["fit"][0]["less"]["above"]) for item in answer["near"]] == [
+        ("source-2", "0.2 kV")
+    ]
+    assert "near" not in script.get("/equipment").json
+    assert script.get("/equipment", units="0").status_code == 422
+    assert script.get("/environments", capability="temperature:warm").status_code == 422
+    assert script.get("/environments", capability="temperature:85 degC").json == {"items": []}

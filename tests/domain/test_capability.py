@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,15 @@ from labbook.domain.capability import (
     QuantityError,
     contains,
     in_parallel,
+    in_unit_of,
+    margin,
     offers,
     parse_budget,
     parse_draw,
     parse_need,
     parse_offer,
     same,
+    shortfall,
 )
 
 SAME_KIND = {
@@ -196,3 +200,31 @@ def test_a_budget_read_again_in_its_own_unit_is_the_same() -> None:
     assert parse_budget("1200 L/min", "L/min") == (1_200_000, "L/min")
     assert parse_budget("0.02 m3/s", "L/min") == (1_200_000, "L/min")
     assert parse_draw("50 L/min", "L/min") == 50_000
+
+
+@pytest.mark.parametrize(
+    ("offered", "needed", "below", "above"),
+    [
+        ("0..1500 V", "0.8 kV", "0.8 kV", "0.7 kV"),
+        ("-70..180 degC", "-40..125 °C", "30 K", "55 K"),
+        ("10 L", "10 L", "10 L", "0 L"),
+        ("600 V", "800 V", "800 V", "-200 V"),
+    ],
+)
+def test_by_how_much_an_offer_goes_beyond_a_need_is_said_in_the_unit_asked_in(
+    offered: str, needed: str, below: str, above: str
+) -> None:
+    need = parse_need(needed).stored()
+    found = margin(parse_offer(offered).stored(), need)
+    assert in_unit_of(needed, found.below) == below
+    assert in_unit_of(needed, found.above) == above
+    assert found.is_met == (not above.startswith("-"))
+
+
+def test_an_ellipsis_is_a_range_too() -> None:
+    assert parse_need("−40…125 °C") == replace(parse_need("-40..125 degC"), text="−40…125 °C")
+
+
+def test_how_far_an_offer_is_from_a_need_is_a_share_of_it() -> None:
+    assert shortfall(parse_offer("600 V").stored(), parse_need("800 V").stored()) == pytest.approx(0.25)
+    assert shortfall(parse_offer("900 V").stored(), parse_need("800 V").stored()) == 0

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Role, Viewer
 from labbook.models import Equipment, Facility
 from labbook.services import catalogue, equipment, recipe_views
+from labbook.services.capability_search import Asked, search
 from labbook.services.equipment import Sought
 from tests.cast import NOW
 
@@ -44,8 +45,8 @@ def test_small_instruments_are_booked_at_once_and_chambers_ask_a_manager(loaded:
 
 @pytest.mark.parametrize("wanted", ["800V", "0.8 kV", "8..1200 V"])
 def test_it_is_searched_by_what_a_piece_can_do(loaded: Session, wanted: str) -> None:
-    found = equipment.search_equipment(loaded, Sought(capabilities=(("dc_voltage", wanted),)))
-    slugs = {each.slug for each in found}
+    found = search(loaded, Asked(Sought(capabilities=(("dc_voltage", wanted),))))
+    slugs = {each.piece.slug for each in found.items}
     assert {"dc-source-1", "dc-source-3", "battery-emulator-1"} <= slugs
     assert "pv-simulator-1" not in slugs or wanted != "8..1200 V"
     assert "battery-cycler-1" not in slugs
@@ -62,4 +63,4 @@ def test_each_environment_can_be_met_by_what_there_is(loaded: Session) -> None:
                 category=need.category,
                 capabilities=tuple(need.capabilities.items()),
             )
-            assert equipment.search_equipment(loaded, wanted), (recipe.slug, need)
+            assert search(loaded, Asked(wanted)).items, (recipe.slug, need)

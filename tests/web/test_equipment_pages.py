@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from labbook.domain.capability import parse_need, parse_offer
 from labbook.extensions import db
+from labbook.models import Equipment
+from labbook.services import transaction
 from tests.cast import Cast
 from tests.services.test_changes import recipe
 from tests.web.people import Clock, Desk
@@ -86,3 +90,35 @@ def test_a_recipe_says_what_it_needs_and_who_stands_by(app: Flask, app_cast: Cas
         assert said in text
     for said in ("high voltage", "2 h", "2 kVA of Feeder A"):
         assert said in text
+
+
+def test_equipment_is_found_by_what_it_can_do_with_what_nearly_can_below(app: Flask, app_cast: Cast) -> None:
+    def able(slug: str, volts: str) -> None:
+        row = db.session.scalars(select(Equipment).where(Equipment.slug == slug)).one()
+        row.capabilities = {"dc_voltage": parse_offer(volts).stored()}
+
+    transaction.write(db.session, lambda: (able("source", "1500 V"), able("source-2", "600 V")))
+    anna = Desk(app, app_cast.anna)
+    for query in ("can=DC+voltage&range=0.8+kV", "capability=dc_voltage:800V"):
+        page = anna.get(f"/equipment?{query}")
+        before, _near, after = page.text.partition("Nearly")
+        assert "DC voltage 1500 V: " in before
+        assert "Source 2" in after
+        assert "less than asked for" in after
+        assert page.html.count('name="can"') == 2
+    assert "0.7 kV more" in anna.get("/equipment?can=dc+voltage&range=0.8+kV").text
+    half = anna.get("/equipment?can=dc+voltage&range=")
+    assert 'role="alert"' in half.html
+    assert 'value="dc voltage"' in half.html
+
+
+def test_recipes_are_found_by_what_they_give(app: Flask, app_cast: Cast) -> None:
+    hot = {"temperature": parse_need("85 degC").stored()}
+    recipe(db.session, app_cast, "hot", ambient=hot)
+    recipe(db.session, app_cast, "plain")
+    anna = Desk(app, app_cast.anna)
+    found = anna.get("/environments?can=temperature&range=85+°C").html
+    assert "/environments/hot" in found
+    assert "/environments/plain" not in found
+    assert "No test environment gives that." in anna.get("/environments?can=temperature&range=90+°C").text
+    assert 'role="alert"' in anna.get("/environments?can=temperature&range=warm").html
