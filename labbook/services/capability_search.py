@@ -159,8 +159,8 @@ def _fit(name: str, need: Mapping[str, Any], row: Equipment, found: Margin) -> F
         return in_unit_of(need["text"], amount) if amount > 0 else ""
 
     offered = row.capabilities[name]
-    # Of what is offered "up to", what lies below the need is no merit.
-    below = written(found.below) if offered["low"] else ""
+    # What lies below a single value, or is offered "up to", is no merit.
+    below = written(found.below) if offered["low"] and need["low"] < need["high"] else ""
     return Fit(
         name=name,
         asked=need["text"],

@@ -97,17 +97,19 @@ def _number(args: MultiDict[str, str], name: str, problems: list[Problem]) -> in
 
 
 def fits_in_words(found: Found) -> list[str]:
-    """``DC voltage 0 … 1500 V: 700 V more than asked for``, or what is missing of it."""
+    """``DC voltage 0 … 1500 V, 700 V more``; of what only nearly can, what falls short and nothing else."""
     said = []
+    near = found.lacks_places or found.lacks_units or any(any(fit.less) for fit in found.fits)
     for fit in found.fits:
-        offered = f"{quality(fit.name)} {written_range(fit.offered)}"
-        less, more = (_ends(*ends) for ends in (fit.less, fit.more))
-        if less:
-            said.append(_("%(offered)s: %(less)s less than asked for", offered=offered, less=less))
-        elif more:
-            said.append(_("%(offered)s: %(more)s more", offered=offered, more=more))
-        else:
-            said.append(_("%(offered)s: just that", offered=offered))
+        name, offered = quality(fit.name), written_range(fit.offered)
+        if any(fit.less):
+            asked = written_range(fit.asked)
+            said.append(
+                _("%(name)s: %(offered)s of the %(asked)s asked for", name=name, offered=offered, asked=asked)
+            )
+        elif not near:
+            more = _ends(*fit.more)
+            said.append(f"{name} {offered}, {more}" if more else f"{name} {offered}")
     if found.lacks_places:
         said.append(_("too few places"))
     if found.lacks_units:
@@ -117,8 +119,8 @@ def fits_in_words(found: Found) -> list[str]:
 
 def _ends(below: str, above: str) -> str:
     if below and above:
-        return str(_("%(below)s below and %(above)s above", below=below, above=above))
-    return below or above
+        return str(_("%(below)s more below, %(above)s above", below=below, above=above))
+    return str(_("%(amount)s more", amount=below or above)) if below or above else ""
 
 
 @blueprint.get("/equipment/<slug>")

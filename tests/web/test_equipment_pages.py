@@ -102,9 +102,9 @@ def test_equipment_is_found_by_what_it_can_do_with_what_nearly_can_below(app: Fl
     for query in ("can=DC+voltage&range=0.8+kV", "capability=dc_voltage:800V"):
         page = anna.get(f"/equipment?{query}")
         before, _near, after = page.text.partition("Nearly")
-        assert "DC voltage 1500 V: " in before
+        assert "DC voltage 1500 V, " in before
         assert "Source 2" in after
-        assert "less than asked for" in after
+        assert "DC voltage: 600 V of the " in after
         assert page.html.count('name="can"') == 2
     assert "0.7 kV more" in anna.get("/equipment?can=dc+voltage&range=0.8+kV").text
     half = anna.get("/equipment?can=dc+voltage&range=")
