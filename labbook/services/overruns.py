@@ -9,17 +9,44 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status, grown_until
 from labbook.domain.utility import peak
-from labbook.models import Allocation, Draw, Reservation, Utility
+from labbook.models import Allocation, Draw, Instant, Reservation, Utility
+from labbook.models.many import among
 from labbook.services import facts, journal, webhooks
 from labbook.services.facts import Plan
 from labbook.services.occupancy import drawn
 from labbook.services.opening import changed
+
+
+def _kept_waiting() -> Select[int]:
+    own, other = aliased(Allocation), aliased(Allocation)
+    waiting, standing = aliased(Reservation), aliased(Reservation)
+    return (
+        select(own.reservation_id)
+        .join(waiting, waiting.id == own.reservation_id)
+        .join(other, other.place_id == own.place_id)
+        .join(standing, standing.id == other.reservation_id)
+        .where(
+            among(own.reservation_id, "ids"),
+            own.change_id.is_(None),
+            or_(own.starts_at <= bindparam("now", type_=Instant()), waiting.check_in == "none"),
+            other.change_id.is_(None),
+            other.blocking.expression,
+            other.starts_at < own.starts_at,
+            other.reservation_id != own.reservation_id,
+            standing.status == Status.IN_USE,
+            standing.check_in == "required",
+        )
+        .with_for_update(read=True, of=standing)
+    )
+
+
+_KEPT_WAITING = _kept_waiting()
 
 
 def kept_waiting(session: Session, reservation_ids: Collection[int], now: datetime) -> frozenset[int]:
@@ -30,27 +57,7 @@ def kept_waiting(session: Session, reservation_ids: Collection[int], now: dateti
     What stands there is locked against being given back meanwhile, so that whoever gives it back finds
     all whom it kept waiting.
     """
-    own, other = aliased(Allocation), aliased(Allocation)
-    waiting, standing = aliased(Reservation), aliased(Reservation)
-    query = (
-        select(own.reservation_id)
-        .join(waiting, waiting.id == own.reservation_id)
-        .join(other, other.place_id == own.place_id)
-        .join(standing, standing.id == other.reservation_id)
-        .where(
-            own.reservation_id.in_(reservation_ids),
-            own.change_id.is_(None),
-            or_(own.starts_at <= now, waiting.check_in == "none"),
-            other.change_id.is_(None),
-            other.blocking.expression,
-            other.starts_at < own.starts_at,
-            other.reservation_id != own.reservation_id,
-            standing.status == Status.IN_USE,
-            standing.check_in == "required",
-        )
-        .with_for_update(read=True, of=standing)
-    )
-    return frozenset(session.scalars(query))
+    return frozenset(session.scalars(_KEPT_WAITING, {"ids": reservation_ids, "now": now}))
 
 
 def release(session: Session, reservation: Reservation, now: datetime) -> None:

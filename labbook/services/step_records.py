@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Update, bindparam, exists, insert, select, update
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.reservation import ACTIONS, BLOCKING, NOTICES, Clock, Status, Step, next_step
 from labbook.models import HistoryEntry, OutboxMessage, Participant, Piece, Reservation
+from labbook.models.many import among, insert_many, update_many
 from labbook.services import changes, deputies, journal, transaction, waitlist, webhooks
 
 RULE = "scheduler"
@@ -76,43 +77,20 @@ def before(session: Session, reservation: Reservation, step: Step, now: datetime
         changes.lapse(session, reservation, now)
 
 
-_EVERY = (
-    "status", "due_at", "ended_at", "revision", "changed_at",
-    "taken", "flagged_at", "overrun_since", "grow_at", "displaced_since", "cancel_cause",
-)  # fmt: skip
-_OF_A_WINDOW = _EVERY[:5]
-"""What a window that opens or closes by itself changes, and no more: most steps are of these."""
-
-
-def _update(names: Sequence[str]) -> Update:
-    values: dict[str, Any] = {name: bindparam(name) for name in names}
-    values |= {"due_attempts": 0, "due_error": None}
-    return update(Reservation).where(Reservation.id == bindparam("row_id")).values(values)
-
-
-_UPDATE, _UPDATE_WINDOW = _update(_EVERY), _update(_OF_A_WINDOW)
-
-
 def write(session: Session, taken: Sequence[Taken], silent: Sequence[Taken], *, now: datetime) -> None:
     """Part of the sweep's transaction. ``silent``: rows that only say anew when they are due."""
     everything = [*taken, *silent]
     if not everything:
         return
     connection = session.connection()
-    windows = [each for each in everything if _only_window(each)]
-    others = [each for each in everything if not _only_window(each)]
-    for statement, some in ((_UPDATE_WINDOW, windows), (_UPDATE, others)):
-        if some:
-            connection.execute(statement, [_columns(each, now, all_=some is others) for each in some])
-    remembered = [_entry(each, now) for each in taken if each.step in _REMEMBERED]
-    if remembered:
-        connection.execute(insert(HistoryEntry), remembered)
-    messages = list(_messages(session, taken, now))
-    if messages:
-        connection.execute(insert(OutboxMessage), messages)
-    for each in taken:
-        if each.step not in NOTICES:
-            transaction.touch(session, each.row.facility_id)
+    windows = [_window_columns(each, now) for each in everything if _only_window(each)]
+    others = [_columns(each, now) for each in everything if not _only_window(each)]
+    update_many(connection, Reservation, windows)
+    update_many(connection, Reservation, others)
+    insert_many(connection, HistoryEntry, [_entry(each, now) for each in taken if each.step in _REMEMBERED])
+    insert_many(connection, OutboxMessage, list(_messages(session, taken, now)))
+    for facility_id in {each.row.facility_id for each in taken if each.step not in NOTICES}:
+        transaction.touch(session, facility_id)
     _follow(session, taken, now)
 
 
@@ -120,21 +98,26 @@ def _only_window(each: Taken) -> bool:
     return each.step in (Step.STARTED, Step.COMPLETED) and each.row.displaced_since is None
 
 
-def _columns(each: Taken, now: datetime, *, all_: bool) -> dict[str, Any]:
+def _window_columns(each: Taken, now: datetime) -> dict[str, Any]:
+    """What a window that opens or closes by itself changes, and no more: most steps are of these."""
     row, clock = each.row, each.clock
     seen = each.step is not None and each.step not in NOTICES
     coming = next_step(clock)
-    found = {
-        "row_id": row.id,
+    return {
+        "id": row.id,
         "status": clock.status,
         "due_at": None if coming is None else coming[1],
+        "due_attempts": 0,
+        "due_error": None,
         "ended_at": each.due if each.step is Step.COMPLETED else row.ended_at,
         "revision": row.revision + 1 if seen else row.revision,
         "changed_at": now if seen else row.changed_at,
     }
-    if not all_:
-        return found
-    return found | {
+
+
+def _columns(each: Taken, now: datetime) -> dict[str, Any]:
+    row, clock = each.row, each.clock
+    return _window_columns(each, now) | {
         "taken": sorted(clock.taken),
         "flagged_at": clock.flagged_at,
         "overrun_since": clock.overrun_since,
@@ -220,11 +203,15 @@ def _reminded_late(session: Session, each: Taken) -> bool:
     return bool(session.scalar(first))
 
 
+_PARTICIPANTS = select(Participant.reservation_id, Participant.user_id).where(
+    among(Participant.reservation_id, "ids")
+)
+
+
 def _participants(session: Session, ids: Collection[int]) -> Mapping[int, list[int]]:
     found: dict[int, list[int]] = defaultdict(list)
     if ids:
-        query = select(Participant.reservation_id, Participant.user_id)
-        for reservation_id, user_id in session.execute(query.where(Participant.reservation_id.in_(ids))):
+        for reservation_id, user_id in session.execute(_PARTICIPANTS, {"ids": ids}):
             found[reservation_id].append(user_id)
     return found
 
@@ -252,5 +239,5 @@ def _is_held(each: Taken) -> bool:
 
 
 def equipment_of(session: Session, reservation_ids: Collection[int]) -> list[int]:
-    query = select(Piece.equipment_id).where(Piece.reservation_id.in_(reservation_ids)).distinct()
-    return list(session.scalars(query))
+    query = select(Piece.equipment_id).where(among(Piece.reservation_id, "ids")).distinct()
+    return list(session.scalars(query, {"ids": reservation_ids}))

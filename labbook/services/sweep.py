@@ -39,6 +39,7 @@ from labbook.domain.reservation import (
     next_step,
 )
 from labbook.models import Change, Instant, Reservation
+from labbook.models.many import among
 from labbook.services import due, overruns, step_records, transaction, visits, waitlist_queue
 from labbook.services.due import FAILED, Queue
 from labbook.services.opening import lock_equipment_of
@@ -154,21 +155,19 @@ _ROWS = (
     .with_for_update(of=Reservation, skip_locked=True)
 )
 _LONGEST_DUE = _ROWS.limit(bindparam("size"))
-_CHANGING = select(Change.reservation_id).where(
-    Change.reservation_id.in_(bindparam("ids", expanding=True)), Change.state == "open"
-)
+_CHANGING = select(Change.reservation_id).where(among(Change.reservation_id, "ids"), Change.state == "open")
 _ONE = _ROWS.where(Reservation.id == bindparam("row_id"))
 
 
 def _row(session: Session, row_id: int, now: datetime) -> Sequence[Any]:
     """It, locked; nothing when it is not due any more or somebody else has it."""
-    return session.execute(_ONE, {"row_id": row_id, "now": now}).all()
+    return session.connection().execute(_ONE, {"row_id": row_id, "now": now}).all()
 
 
 def _batch(session: Session, size: int, now: datetime) -> _Outcome:
     """Of what is due and nobody else has, so many, the longest due first."""
     steps, apart = [], []
-    rows = session.execute(_LONGEST_DUE, {"size": size, "now": now}).all()
+    rows = session.connection().execute(_LONGEST_DUE, {"size": size, "now": now}).all()
     # Asked once the rows are locked: who changes one meanwhile has committed, or waits.
     changing = set(session.scalars(_CHANGING, {"ids": [row.id for row in rows]})) if rows else set()
     for row in rows:

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text
-from sqlalchemy.orm import Session, joinedload, load_only
+from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.reservation import BLOCKING, TRANSITIONS, Status, next_step
 from labbook.models import (
@@ -324,17 +324,9 @@ def _reached(entries: list[Any]) -> str | None:
 
 def _due(session: Session) -> Iterator[Breach]:
     """When the scheduler acts follows from the row; a row that failed waits a while longer."""
-    rows = session.scalars(
-        select(Reservation)
+    rows = session.execute(
+        select(Reservation.public_id, *CLOCK_COLUMNS, Reservation.due_at, Reservation.due_attempts)
         .where(or_(_is_blocking(), Reservation.due_at.is_not(None)))
-        .options(
-            load_only(
-                Reservation.public_id,
-                *CLOCK_COLUMNS,
-                Reservation.due_at,
-                Reservation.due_attempts,
-            )
-        )
         .order_by(Reservation.id)
         .execution_options(yield_per=_PAGE)
     )

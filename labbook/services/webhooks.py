@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.reservation import Status
 from labbook.domain.rig import Hold, energised_until, may_energise
 from labbook.models import Allocation, Equipment, Piece, Place, Reservation, Webhook, WebhookDelivery
+from labbook.models.many import among
 
 OPENED, CLOSED, TEST = "window.opened", "window.closed", "test"
 
@@ -73,16 +74,21 @@ class _Rig:
     hold: Hold
 
 
+_WANTING = (
+    select(Webhook.id)
+    .where(
+        Webhook.active,
+        Webhook.equipment_id.in_(select(Piece.equipment_id).where(among(Piece.reservation_id, "ids"))),
+    )
+    .order_by(Webhook.id)
+    .with_for_update(of=Webhook, key_share=True)
+)
+
+
 def _concerned(session: Session, reservation_ids: Collection[int], now: datetime) -> Sequence[_Rig]:
     if not reservation_ids:
         return ()
-    hooks = session.scalars(
-        select(Webhook.id)
-        .join(Piece, Piece.equipment_id == Webhook.equipment_id)
-        .where(Piece.reservation_id.in_(sorted(reservation_ids)), Webhook.active)
-        .order_by(Webhook.id)
-        .with_for_update(of=Webhook, key_share=True)
-    ).all()
+    hooks = session.scalars(_WANTING, {"ids": reservation_ids}).all()
     if not hooks:
         return ()
     _hurry(session, hooks, now)
@@ -100,7 +106,7 @@ def _concerned(session: Session, reservation_ids: Collection[int], now: datetime
         .join(Equipment, Webhook.equipment_id == Equipment.id)
         .join(Piece, Piece.equipment_id == Equipment.id)
         .join(Reservation, Piece.reservation_id == Reservation.id)
-        .where(Webhook.id.in_(sorted(set(hooks))), Reservation.id.in_(sorted(reservation_ids)))
+        .where(Webhook.id.in_(hooks), Reservation.id.in_(sorted(reservation_ids)))
         .order_by(Webhook.id, Reservation.id)
     )
     return [
@@ -126,7 +132,7 @@ def _hurry(session: Session, hooks: Collection[int], now: datetime) -> None:
     session.execute(
         update(WebhookDelivery)
         .where(
-            WebhookDelivery.webhook_id.in_(sorted(set(hooks))),
+            WebhookDelivery.webhook_id.in_(hooks),
             WebhookDelivery.due_at > now + LEASE,
             WebhookDelivery.attempts > 0,
         )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,33 +70,33 @@ def test_only_managers_approve_and_only_the_clock_expires() -> None:
 
 def test_a_request_expires_at_its_deadline_and_at_the_latest_at_its_start() -> None:
     assert next_step(CLOCK) == (Step.EXPIRED, START)
-    assert next_step(replace(CLOCK, decide_by=START - HOUR)) == (Step.EXPIRED, START - HOUR)
-    assert next_step(replace(CLOCK, decide_by=START + HOUR)) == (Step.EXPIRED, START)
+    assert next_step(CLOCK._replace(decide_by=START - HOUR)) == (Step.EXPIRED, START - HOUR)
+    assert next_step(CLOCK._replace(decide_by=START + HOUR)) == (Step.EXPIRED, START)
 
 
 def test_a_missed_check_in_releases_a_short_slot_and_flags_a_long_one() -> None:
-    approved = replace(CLOCK, status=Status.APPROVED)
-    approved = replace(approved, taken=frozenset({Step.OPENED}))
+    approved = CLOCK._replace(status=Status.APPROVED)
+    approved = approved._replace(taken=frozenset({Step.OPENED}))
     assert next_step(approved) == (Step.NO_SHOW, START + HOUR / 2)
-    assert next_step(replace(approved, grace=9 * HOUR)) == (Step.NO_SHOW, START + 2 * HOUR)
-    long = replace(approved, ends_at=START + 24 * HOUR, occupied_until=START + 25 * HOUR)
+    assert next_step(approved._replace(grace=9 * HOUR)) == (Step.NO_SHOW, START + 2 * HOUR)
+    long = approved._replace(ends_at=START + 24 * HOUR, occupied_until=START + 25 * HOUR)
     assert next_step(long) == (Step.FLAGGED, START + HOUR / 2)
-    assert next_step(replace(long, flagged_at=START)) == (Step.NO_SHOW, START + 25 * HOUR)
+    assert next_step(long._replace(flagged_at=START)) == (Step.NO_SHOW, START + 25 * HOUR)
 
 
 def test_without_check_in_the_window_opens_and_closes_by_itself() -> None:
-    simple = replace(CLOCK, check_in="none", status=Status.APPROVED)
+    simple = CLOCK._replace(check_in="none", status=Status.APPROVED)
     assert next_step(simple) == (Step.STARTED, CLOCK.occupied_from)
-    assert next_step(replace(simple, status=Status.IN_USE)) == (Step.COMPLETED, CLOCK.occupied_until)
+    assert next_step(simple._replace(status=Status.IN_USE)) == (Step.COMPLETED, CLOCK.occupied_until)
 
 
 def test_with_check_in_nothing_running_is_ended_by_the_clock() -> None:
-    running = replace(CLOCK, status=Status.IN_USE)
+    running = CLOCK._replace(status=Status.IN_USE)
     assert next_step(running) == (Step.OVERRUN, CLOCK.ends_at)
-    assert next_step(replace(running, overrun_since=END, grow_at=END + HOUR)) == (Step.GROWN, END + HOUR)
+    assert next_step(running._replace(overrun_since=END, grow_at=END + HOUR)) == (Step.GROWN, END + HOUR)
 
 
-OPENED = replace(CLOCK, status=Status.APPROVED, taken=frozenset({Step.OPENED}))
+OPENED = CLOCK._replace(status=Status.APPROVED, taken=frozenset({Step.OPENED}))
 
 
 def steps_of(clock: Clock, until: datetime) -> list[tuple[Step, datetime]]:
@@ -110,7 +109,7 @@ def steps_of(clock: Clock, until: datetime) -> list[tuple[Step, datetime]]:
 
 
 def test_managers_are_reminded_and_then_their_deputies_before_any_deadline() -> None:
-    waiting = replace(CLOCK, timing=Settled(nudge=24 * HOUR))
+    waiting = CLOCK._replace(timing=Settled(nudge=24 * HOUR))
     assert steps_of(waiting, START) == [
         (Step.DECISION_REMINDER, START - 76 * HOUR),
         (Step.DEPUTY, START - 52 * HOUR),
@@ -119,7 +118,7 @@ def test_managers_are_reminded_and_then_their_deputies_before_any_deadline() -> 
 
 
 def test_what_was_asked_for_shortly_before_is_reminded_of_in_the_time_that_is_left() -> None:
-    short = replace(CLOCK, requested_at=START - 4 * HOUR, timing=Settled(nudge=24 * HOUR))
+    short = CLOCK._replace(requested_at=START - 4 * HOUR, timing=Settled(nudge=24 * HOUR))
     assert steps_of(short, START) == [
         (Step.DECISION_REMINDER, START - 2 * HOUR),
         (Step.DEPUTY, START - HOUR),
@@ -128,24 +127,24 @@ def test_what_was_asked_for_shortly_before_is_reminded_of_in_the_time_that_is_le
 
 
 def test_nobody_is_asked_to_decide_an_option_or_an_offer() -> None:
-    offer = replace(CLOCK, held=True, decide_by=START - HOUR, timing=Settled(nudge=24 * HOUR))
+    offer = CLOCK._replace(held=True, decide_by=START - HOUR, timing=Settled(nudge=24 * HOUR))
     assert steps_of(offer, START) == [(Step.EXPIRED, START - HOUR)]
 
 
 def test_a_reservation_is_reminded_of_unless_it_was_approved_just_now() -> None:
-    far = replace(
-        CLOCK, status=Status.APPROVED, timing=Settled(remind=24 * HOUR), approved_at=START - 48 * HOUR
+    far = CLOCK._replace(
+        status=Status.APPROVED, timing=Settled(remind=24 * HOUR), approved_at=START - 48 * HOUR
     )
     assert steps_of(far, START) == [
         (Step.REMINDER, START - 24.5 * HOUR),
         (Step.OPENED, START - HOUR / 2),
     ]
-    near = replace(far, approved_at=START - 20 * HOUR)
+    near = far._replace(approved_at=START - 20 * HOUR)
     assert steps_of(near, START) == [(Step.OPENED, START - HOUR / 2)]
 
 
 def test_what_runs_is_warned_before_its_end_and_asked_at_the_end_that_was_expected() -> None:
-    running = replace(CLOCK, status=Status.IN_USE, timing=Settled(warn=HOUR / 4), expected_end=START + HOUR)
+    running = CLOCK._replace(status=Status.IN_USE, timing=Settled(warn=HOUR / 4), expected_end=START + HOUR)
     assert steps_of(running, END) == [
         (Step.EXPECTED_END, START + HOUR),
         (Step.ENDING, END - HOUR / 4),
@@ -154,57 +153,57 @@ def test_what_runs_is_warned_before_its_end_and_asked_at_the_end_that_was_expect
 
 
 def test_a_policy_may_release_what_is_long_and_flag_what_is_short() -> None:
-    flag = replace(OPENED, timing=Settled(no_show="flag"))
+    flag = OPENED._replace(timing=Settled(no_show="flag"))
     assert steps_of(flag, END + 3 * HOUR) == [
         (Step.FLAGGED, START + HOUR / 2),
         (Step.NO_SHOW, CLOCK.occupied_until),
     ]
-    long = replace(OPENED, ends_at=START + 48 * HOUR, timing=Settled(no_show="release"))
+    long = OPENED._replace(ends_at=START + 48 * HOUR, timing=Settled(no_show="release"))
     assert next_step(long) == (Step.NO_SHOW, START + HOUR / 2)
 
 
 def test_no_clock_runs_against_whoever_is_displaced_and_it_starts_again_when_they_may_come() -> None:
     displaced = after(
-        replace(CLOCK, status=Status.APPROVED), Step.DISPLACED, CLOCK.occupied_from, CLOCK.occupied_from
+        CLOCK._replace(status=Status.APPROVED), Step.DISPLACED, CLOCK.occupied_from, CLOCK.occupied_from
     )
     assert next_step(displaced) == (Step.CANCELLED, CLOCK.occupied_until)
-    freed = replace(displaced, displaced_since=None, freed_at=START + HOUR)
+    freed = displaced._replace(displaced_since=None, freed_at=START + HOUR)
     assert steps_of(freed, END) == [(Step.OPENED, START + HOUR), (Step.NO_SHOW, START + 1.5 * HOUR)]
 
 
 def test_whoever_may_come_only_after_the_end_has_missed_nothing() -> None:
-    too_late = replace(OPENED, freed_at=END + HOUR / 4)
+    too_late = OPENED._replace(freed_at=END + HOUR / 4)
     assert next_step(too_late) == (Step.CANCELLED, CLOCK.occupied_until)
 
 
 def test_no_clock_runs_while_the_permit_is_missing() -> None:
-    unsigned = replace(OPENED, permit_missing=True)
+    unsigned = OPENED._replace(permit_missing=True)
     assert next_step(unsigned) == (Step.CANCELLED, CLOCK.occupied_until)
-    signed = replace(unsigned, permit_missing=False, freed_at=START + HOUR)
+    signed = unsigned._replace(permit_missing=False, freed_at=START + HOUR)
     assert next_step(signed) == (Step.NO_SHOW, START + 1.5 * HOUR)
 
 
 def test_without_check_in_the_displaced_starts_when_it_is_freed() -> None:
-    simple = replace(CLOCK, check_in="none", status=Status.APPROVED)
+    simple = CLOCK._replace(check_in="none", status=Status.APPROVED)
     displaced = after(simple, Step.DISPLACED, CLOCK.occupied_from, CLOCK.occupied_from)
-    assert next_step(replace(displaced, displaced_since=None, freed_at=START)) == (Step.STARTED, START)
+    assert next_step(displaced._replace(displaced_since=None, freed_at=START)) == (Step.STARTED, START)
 
 
 def test_an_overrun_grows_at_every_quarter_of_an_hour_and_is_always_ahead() -> None:
     at = END + timedelta(minutes=7)
-    overrun = after(replace(CLOCK, status=Status.IN_USE), Step.OVERRUN, END, at)
+    overrun = after(CLOCK._replace(status=Status.IN_USE), Step.OVERRUN, END, at)
     assert next_step(overrun) == (Step.GROWN, END + timedelta(minutes=15))
     assert grown_until(at) == END + timedelta(minutes=30)
     assert grows_next(END) == END + timedelta(minutes=15)
 
 
 def test_a_notice_that_comes_too_late_is_not_given() -> None:
-    approved = replace(CLOCK, status=Status.APPROVED)
+    approved = CLOCK._replace(status=Status.APPROVED)
     assert not is_overtaken(approved, Step.REMINDER, CLOCK.occupied_from - HOUR)
     assert is_overtaken(approved, Step.REMINDER, CLOCK.occupied_from)
     assert is_overtaken(approved, Step.OPENED, START + HOUR / 2)
     assert is_overtaken(CLOCK, Step.DEPUTY, START)
-    assert is_overtaken(replace(CLOCK, status=Status.IN_USE), Step.ENDING, END)
+    assert is_overtaken(CLOCK._replace(status=Status.IN_USE), Step.ENDING, END)
     assert not is_overtaken(approved, Step.NO_SHOW, END + 100 * HOUR)
 
 
