@@ -152,7 +152,7 @@ def check_out(session: Session, command: Decide, *, actor: Viewer, now: datetime
     """Hand back; what is left of the slot is free again."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, command, Action.CHECK_OUT, actor)
+        reservation = _opened(session, command, Action.CHECK_OUT, actor, takes=())
         transition(Action.CHECK_OUT, Status(reservation.status))
         reservation.checked_out_at = now
         advance(session, reservation, Action.CHECK_OUT, actor=actor, now=now, reason=command.reason)
@@ -165,7 +165,7 @@ def abort(session: Session, command: Decide, *, actor: Viewer, now: datetime) ->
     """Stop what runs (a fault, a danger); a manager's step, with a reason."""
 
     def work() -> ReservationView:
-        reservation = _opened(session, command, Action.ABORT, actor)
+        reservation = _opened(session, command, Action.ABORT, actor, takes=())
         problems = written_problems(None, None, command.reason)
         if not command.reason.strip():
             problems.append(Problem("reason_missing", "reason"))

@@ -30,9 +30,9 @@ def opened(
 ) -> Reservation:
     """The reservation together with the right to write it.
 
-    A step that may take places names in ``takes`` the slugs of what it wants besides the reservation's
-    own pieces: they are all locked before the reservation is, the one order everywhere. Raises
-    ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
+    A step that may take places, or give back what others wait for, names in ``takes`` the slugs of what it
+    wants besides the reservation's own pieces: they are all locked before the reservation is, the one order
+    everywhere. Raises ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
     """
     if takes is not None:
         _lock_equipment(session, Reservation.public_id == public_id, takes)
@@ -65,9 +65,9 @@ def look(session: Session, public_id: str, action: str, *, actor: Viewer, revisi
         raise StaleRevision(reservation.revision)
 
 
-def lock_equipment_of(session: Session, row_id: int) -> None:
-    """The same locks for a step of the clock, ahead of the reservation's own."""
-    _lock_equipment(session, Reservation.id == row_id, ())
+def lock_equipment_of(session: Session, row_ids: Collection[int]) -> None:
+    """The same locks for steps of the clock, ahead of the reservations' own."""
+    _lock_equipment(session, Reservation.id.in_(row_ids), ())
 
 
 def _lock_equipment(session: Session, which: ColumnElement[bool], slugs: Collection[str]) -> None:

@@ -6,18 +6,18 @@ reservation on the same place, and from there that one is displaced, until the p
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, bindparam, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from labbook.domain.interval import Interval
 from labbook.domain.reservation import Status, grown_until
 from labbook.domain.utility import peak
-from labbook.models import Allocation, Draw, Instant, Reservation, Utility
+from labbook.models import Allocation, Instant, Piece, Reservation, Utility
 from labbook.models.many import among
-from labbook.services import facts, journal, webhooks
+from labbook.services import journal, webhooks
 from labbook.services.facts import Plan
 from labbook.services.occupancy import drawn
 from labbook.services.opening import changed
@@ -42,7 +42,6 @@ def _kept_waiting() -> Select[int]:
             standing.status == Status.IN_USE,
             standing.check_in == "required",
         )
-        .with_for_update(read=True, of=standing)
     )
 
 
@@ -54,8 +53,8 @@ def kept_waiting(session: Session, reservation_ids: Collection[int], now: dateti
 
     A piece whose own set-up is still to come is rightly somebody else's until then; only what begins by
     itself waits for all of its pieces, since nobody is there to see.
-    What stands there is locked against being given back meanwhile, so that whoever gives it back finds
-    all whom it kept waiting.
+    With the equipment locked nothing is given back meanwhile, so that whoever gives it back finds all whom
+    it kept waiting.
     """
     return frozenset(session.scalars(_KEPT_WAITING, {"ids": reservation_ids, "now": now}))
 
@@ -96,68 +95,90 @@ def release(session: Session, reservation: Reservation, now: datetime) -> None:
         journal.post(session, "freed", told, now=now, reservation=each)
 
 
-def grow(session: Session, reservation: Reservation, now: datetime) -> None:
+def grow(session: Session, reservation_ids: Collection[int], now: datetime) -> None:
     """Occupy on, with the tear-down still ahead, as far as nobody else does; the equipment is locked.
 
     What is drawn grows only within its budget: what runs draws anyway, but nobody else's share is promised
-    away for it.
+    away for it. A constant number of queries, however many grow.
     """
-    pieces = facts.load_equipment(session, facts.wanted_of(reservation), lock=False)
-    until = max(grown_until(now), reservation.ends_at)
-    plan = Plan(pieces, Interval(reservation.starts_at, until), reservation.environment_version)
-    wished = {place.id: plan.span(e).end for e, _ in pieces for place in e.place_rows}
-    own = [a for a in reservation.allocations if a.change_id is None]
-    barriers = _next_starts(session, own)
-    for allocation in own:
-        end = wished.get(allocation.place_id, allocation.ends_at)
-        barrier = barriers.get(allocation.id)
-        end = end if barrier is None else min(end, barrier)
-        if end > allocation.ends_at:
-            allocation.ends_at = end
-            allocation.sequence += 1
-            allocation.changed_at = now
-    reservation.occupied_until = max(a.ends_at for a in own)
-    _draw_on(session, reservation, now)
+    growing = session.scalars(_GROWING, {"ids": reservation_ids}).all()
+    barriers = dict(session.execute(_NEXT_STARTS, {"ids": reservation_ids}).all())
+    for reservation in growing:
+        until = max(grown_until(now), reservation.ends_at)
+        pieces = [(piece.equipment, piece.places) for piece in reservation.pieces]
+        plan = Plan(pieces, Interval(reservation.starts_at, until), reservation.environment_version)
+        wished = {equipment.id: plan.span(equipment).end for equipment, _ in pieces}
+        own = [a for a in reservation.allocations if a.change_id is None]
+        for allocation in own:
+            end = wished.get(allocation.place.equipment_id, allocation.ends_at)
+            end = min(end, barriers.get(allocation.id, end))
+            if end > allocation.ends_at:
+                allocation.ends_at = end
+                allocation.sequence += 1
+                allocation.changed_at = now
+        reservation.occupied_until = max(a.ends_at for a in own)
+    _draw_on(session, growing)
     session.flush()
-    webhooks.opened(session, [reservation.id], now)
+    webhooks.opened(session, reservation_ids, now)
 
 
-def _next_starts(session: Session, own: Collection[Allocation]) -> dict[int, datetime]:
+_GROWING = (
+    select(Reservation)
+    .where(among(Reservation.id, "ids"))
+    .order_by(Reservation.id)
+    .options(
+        joinedload(Reservation.environment_version),
+        selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True),
+        selectinload(Reservation.allocations).joinedload(Allocation.place, innerjoin=True),
+        selectinload(Reservation.draws),
+    )
+    .execution_options(populate_existing=True)
+)
+
+
+def _next_starts() -> Select[int, datetime]:
     """Allocation id -> when the next one on its place begins."""
     mine, following = aliased(Allocation), aliased(Allocation)
-    rows = session.execute(
+    return (
         select(mine.id, func.min(following.starts_at, type_=Allocation.starts_at.type))
         .join(following, following.place_id == mine.place_id)
         .where(
-            mine.id.in_([a.id for a in own]),
+            among(mine.reservation_id, "ids"),
+            mine.change_id.is_(None),
             following.blocking.expression,
             following.starts_at >= mine.ends_at,
             following.id != mine.id,
         )
         .group_by(mine.id)
     )
-    return dict(rows.all())
 
 
-def _draw_on(session: Session, reservation: Reservation, now: datetime) -> None:
-    growing = [d for d in reservation.draws if d.change_id is None and d.ends_at < reservation.occupied_until]
+_NEXT_STARTS = _next_starts()
+
+
+def _draw_on(session: Session, reservations: Sequence[Reservation]) -> None:
+    """In order of id, each counting what those before it have grown by; the utilities are locked."""
+    growing = [
+        (draw, Interval(draw.ends_at, reservation.occupied_until))
+        for reservation in reservations
+        for draw in sorted(reservation.draws, key=lambda each: each.utility_id)
+        if draw.change_id is None and draw.ends_at < reservation.occupied_until
+    ]
     if not growing:
         return
     utilities = session.scalars(
         select(Utility)
-        .where(Utility.id.in_({d.utility_id for d in growing}))
+        .where(Utility.id.in_({draw.utility_id for draw, _ in growing}))
         .order_by(Utility.id)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     capacities = {utility.id: utility.capacity for utility in utilities}
-    for row in growing:
-        added = Interval(row.ends_at, reservation.occupied_until)
-        if _fits(session, row, added, capacities[row.utility_id]):
-            row.ends_at = added.end
-            session.flush()  # the next one counts it
-
-
-def _fits(session: Session, row: Draw, added: Interval, capacity: int) -> bool:
-    present = drawn(session, [row.utility_id], added).get(row.utility_id, [])
-    top, _ = peak([*present, (added, row.amount)], added)
-    return top <= capacity
+    whole = Interval(min(added.start for _, added in growing), max(added.end for _, added in growing))
+    present = drawn(session, list(capacities), whole)
+    for draw, added in growing:
+        others = present.setdefault(draw.utility_id, [])
+        top, _ = peak([*others, (added, draw.amount)], added)
+        if top <= capacities[draw.utility_id]:
+            others.append((added, draw.amount))
+            draw.ends_at = added.end

@@ -8,8 +8,9 @@ Updates compare and set:
 3. Each row says what its next step is and when that was due (``domain.reservation.next_step``). Status,
    allocations, history, messages and the next ``due_at`` are committed together, so a process killed
    half-way leaves the batch as due as it was.
-4. What has to touch more than its own row (growing into free time, letting go of an undecided change) is
-   taken by itself, with the locks in the one order.
+4. What has to do with more than its own row (growing into free time, keeping others waiting, letting go of
+   an undecided change) is taken apart, with the equipment locked ahead of the rows: the one order, in which
+   whoever gives a place back takes them too.
 5. A batch that fails is taken row by row; a row that fails then is put aside with its error, for a pause
    that grows, and the rest go on.
 
@@ -20,10 +21,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import OperationalError
@@ -31,6 +32,7 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.errors import StorageTrouble
 from labbook.domain.reservation import (
+    ACTIONS,
     NOTICES,
     Clock,
     Step,
@@ -46,7 +48,8 @@ from labbook.services.opening import lock_equipment_of
 from labbook.services.reservations import CLOCK_COLUMNS, clock_of
 from labbook.services.step_records import Taken
 
-BATCH = 500
+BATCH, APART = 500, 100
+"""So many rows in one transaction; those taken apart keep bookings of their equipment waiting."""
 
 QUEUES: tuple[Queue, ...] = (visits.QUEUE, waitlist_queue.QUEUE)
 """What is due besides reservations, in this order."""
@@ -111,19 +114,28 @@ def _pass(
         log.exception("a batch of %s steps failed, and is taken row by row", len(ids))
         outcome = _Outcome((), 0, ids)
     _count(outcome, done, watch)
-    alone = [_alone(session, row_id, now, done, watch) for row_id in outcome.apart]
-    return bool(outcome.taken or outcome.silent or any(alone))
+    apart = [
+        _apart(session, outcome.apart[first : first + APART], now, done, watch)
+        for first in range(0, len(outcome.apart), APART)
+    ]
+    return bool(outcome.taken or outcome.silent or any(apart))
 
 
-def _alone(session: Session, row_id: int, now: datetime, done: Counter[str], watch: Watch | None) -> bool:
-    """One row by itself; False when another process has it."""
+def _apart(
+    session: Session, ids: Sequence[int], now: datetime, done: Counter[str], watch: Watch | None
+) -> bool:
+    """These rows together, and each by itself where one of them fails; False when others have them all."""
     try:
-        outcome = transaction.write(session, lambda: _single(session, row_id, now))
+        outcome = transaction.write(session, lambda: _with_equipment(session, ids, now))
     except (StorageTrouble, OperationalError):
         raise  # no row's fault
     except Exception as error:  # one poisoned row must not hold up the rest
-        log.exception("the step due for reservation %s failed", row_id)
-        due.put_aside(session, Reservation, row_id, error, now)
+        if len(ids) > 1:
+            log.exception("%s steps with their equipment failed, and are taken row by row", len(ids))
+            dealt = [_apart(session, [row_id], now, done, watch) for row_id in ids]
+            return any(dealt)
+        log.exception("the step due for reservation %s failed", ids[0])
+        due.put_aside(session, Reservation, ids[0], error, now)
         done[FAILED] += 1
         return True
     _count(outcome, done, watch)
@@ -156,64 +168,70 @@ _ROWS = (
 )
 _LONGEST_DUE = _ROWS.limit(bindparam("size"))
 _CHANGING = select(Change.reservation_id).where(among(Change.reservation_id, "ids"), Change.state == "open")
-_ONE = _ROWS.where(Reservation.id == bindparam("row_id"))
+_THESE = _ROWS.where(among(Reservation.id, "ids"))
 
 
-def _row(session: Session, row_id: int, now: datetime) -> Sequence[Any]:
-    """It, locked; nothing when it is not due any more or somebody else has it."""
-    return session.connection().execute(_ONE, {"row_id": row_id, "now": now}).all()
+class _Due(NamedTuple):
+    """A locked row and what is due of it now; ``step`` None: nothing is, after all."""
+
+    row: Any
+    clock: Clock
+    step: Step | None
+    at: datetime
+
+
+def _due(row: Any, now: datetime) -> _Due:
+    clock = clock_of(row)
+    found = next_step(clock)
+    if found is None or found[1] > now:
+        return _Due(row, clock, None, row.due_at)
+    return _Due(row, clock, *found)
+
+
+def _these(session: Session, ids: Sequence[int], now: datetime) -> list[_Due]:
+    """Of these, locked, what is still due and nobody else has."""
+    rows = session.connection().execute(_THESE, {"ids": ids, "now": now}).all()
+    return [_due(row, now) for row in rows]
 
 
 def _batch(session: Session, size: int, now: datetime) -> _Outcome:
     """Of what is due and nobody else has, so many, the longest due first."""
-    steps, apart = [], []
     rows = session.connection().execute(_LONGEST_DUE, {"size": size, "now": now}).all()
+    steps = [_due(row, now) for row in rows]
     # Asked once the rows are locked: who changes one meanwhile has committed, or waits.
     changing = set(session.scalars(_CHANGING, {"ids": [row.id for row in rows]})) if rows else set()
-    for row in rows:
-        clock = clock_of(row)
-        found = next_step(clock)
-        if found is not None and found[1] <= now and _reaches_further(found[0], row.id in changing):
-            apart.append(row.id)
-        else:
-            steps.append((row, clock, found))
-    taken, silent = _take(session, steps, now)
-    return _Outcome(taken, silent, apart)
+    apart = {each.row.id for each in steps if _reaches_further(each, each.row.id in changing)}
+    apart |= _kept_waiting(session, steps, now)
+    taken, silent = _take(session, [each for each in steps if each.row.id not in apart], (), now)
+    return _Outcome(taken, silent, [each.row.id for each in steps if each.row.id in apart])
 
 
-def _single(session: Session, row_id: int, now: datetime) -> _Outcome:
-    """The same for one row, with the locks that the step may need taken first."""
-    lock_equipment_of(session, row_id)
-    rows = _row(session, row_id, now)
-    for row in rows:
-        found = next_step(clock_of(row))
-        waits = found is not None and found[0] in _NEED_PLACES
-        if waits and overruns.kept_waiting(session, [row_id], now):
-            continue  # it is displaced, and what was proposed for it is wanted now more than before
-        if found is not None and found[1] <= now:
-            _reach_further(session, row, found[0], now)
-    # What was done to it may have changed what it says.
-    rows = _row(session, row_id, now)
-    clocks = [clock_of(row) for row in rows]
-    taken, silent = _take(session, [(r, c, next_step(c)) for r, c in zip(rows, clocks, strict=True)], now)
+def _with_equipment(session: Session, ids: Sequence[int], now: datetime) -> _Outcome:
+    """The same for rows whose steps have to do with others, once the locks that they need are taken."""
+    lock_equipment_of(session, ids)
+    steps = _these(session, ids, now)
+    held = _kept_waiting(session, steps, now)
+    growing = [each.row.id for each in steps if each.step in (Step.OVERRUN, Step.GROWN)]
+    if growing:
+        overruns.grow(session, growing, now)
+    for each in steps:
+        # What is displaced keeps what was proposed for it: that is wanted now more than before.
+        if each.step is not None and each.step in ACTIONS and each.row.id not in held:
+            reservation = session.get_one(Reservation, each.row.id, populate_existing=True)
+            step_records.before(session, reservation, each.step, now)
+    session.flush()
+    session.expire_all()
+    # What was done to them may have changed what they say.
+    steps = _these(session, [each.row.id for each in steps], now)
+    taken, silent = _take(session, steps, held, now)
     return _Outcome(taken, silent, ())
 
 
-def _reaches_further(step: Step, is_changing: bool) -> bool:
+def _reaches_further(each: _Due, is_changing: bool) -> bool:
     """Whether the step has to do with more than its own row."""
-    if step in NOTICES:
+    if each.step is None or each.step in NOTICES:
         return False
-    return is_changing or step in (Step.OVERRUN, Step.GROWN)
-
-
-def _reach_further(session: Session, row: Any, step: Step, now: datetime) -> None:
-    reservation = session.get_one(Reservation, row.id, populate_existing=True)
-    if step in (Step.OVERRUN, Step.GROWN):
-        overruns.grow(session, reservation, now)
-    else:
-        step_records.before(session, reservation, step, now)
-    session.flush()
-    session.expire(reservation)
+    return is_changing or each.step in (Step.OVERRUN, Step.GROWN)
 
 
 _NEED_PLACES = frozenset({Step.STARTED, Step.OPENED, Step.FLAGGED, Step.NO_SHOW})
@@ -221,23 +239,21 @@ _NEED_PLACES = frozenset({Step.STARTED, Step.OPENED, Step.FLAGGED, Step.NO_SHOW}
 such after the window opened: nobody is missed for that."""
 
 
+def _kept_waiting(session: Session, steps: Sequence[_Due], now: datetime) -> frozenset[int]:
+    opening = [each.row.id for each in steps if each.step in _NEED_PLACES]
+    return overruns.kept_waiting(session, opening, now) if opening else frozenset()
+
+
 def _take(
-    session: Session, steps: Sequence[tuple[Any, Clock, tuple[Step, datetime] | None]], now: datetime
+    session: Session, steps: Sequence[_Due], held: Collection[int], now: datetime
 ) -> tuple[list[Taken], int]:
-    """Carry the steps out; how many rows had nothing to tell of."""
-    opening = [
-        row.id
-        for row, _, found in steps
-        if found is not None and found[1] <= now and found[0] in _NEED_PLACES
-    ]
-    held = overruns.kept_waiting(session, opening, now) if opening else frozenset[int]()
+    """Carry the steps out; whose places somebody else holds is displaced. How many had nothing to tell of."""
     taken: list[Taken] = []
     silent: list[Taken] = []
-    for row, clock, found in steps:
-        if found is None or found[1] > now:
-            silent.append(Taken(row, None, row.due_at, clock))
+    for row, clock, step, at in steps:
+        if step is None:
+            silent.append(Taken(row, None, at, clock))
             continue
-        step, at = found
         if row.id in held:
             step = Step.DISPLACED
         each = Taken(row, step, at, after(clock, step, at, now))
