@@ -11,9 +11,12 @@ from labbook.domain.durations import DurationError, parse_duration
 
 
 class Instant(click.ParamType[datetime]):
-    """RFC 3339 with an offset; a naive time is refused."""
+    """RFC 3339 with an offset; a naive time is refused, and one from ``before`` on."""
 
     name = "instant"
+
+    def __init__(self, before: datetime | None = None) -> None:
+        self._before = before
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
@@ -25,9 +28,12 @@ class Instant(click.ParamType[datetime]):
         if found.tzinfo is None:
             self.fail(f"{value!r} names no zone; add Z or an offset such as +01:00", param, ctx)
         try:
-            return found.astimezone(UTC)
+            instant = found.astimezone(UTC)
         except OverflowError:
             self.fail(f"{value!r} is out of range", param, ctx)
+        if self._before is not None and instant >= self._before:
+            self.fail(f"{value!r} is out of range; name one before {self._before:%Y}", param, ctx)
+        return instant
 
 
 class Expiry(Instant):

@@ -16,7 +16,7 @@ from labbook.domain import policy
 from labbook.domain.access import EDITORS, Viewer, parties
 from labbook.domain.errors import Forbidden, Problem, WrongStatus
 from labbook.domain.interval import Interval, subtract
-from labbook.domain.reservation import OF_THE_TIME, Party, Status, Step
+from labbook.domain.reservation import OF_THE_TIME, Party, Status
 from labbook.domain.timing import of_all
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
@@ -30,6 +30,7 @@ from labbook.services.reservations import (
     Asking,
     Checked,
     check_plan,
+    expect_end,
     override_problems,
     pieces_problems,
     refuse_held,
@@ -291,11 +292,10 @@ def _edit(
     if wish.notes is not None and wish.notes != reservation.notes:
         old["notes"], new["notes"] = reservation.notes, wish.notes
         reservation.notes = wish.notes
-    expected = None if wish.without_expected_end else wish.expected_end or reservation.expected_end
-    if expected != reservation.expected_end:
-        old["expected_end"], new["expected_end"] = reservation.expected_end, expected
-        reservation.expected_end = expected
-        reservation.taken = [step for step in reservation.taken if step != Step.EXPECTED_END]
+    before = reservation.expected_end
+    expected = None if wish.without_expected_end else wish.expected_end or before
+    if expect_end(reservation, expected):
+        old["expected_end"], new["expected_end"] = before, expected
     if wish.project is not None or wish.participants is not None:
         _edit_people(session, reservation, wish, problems, actor, old, new)
     if new and not problems:

@@ -111,7 +111,7 @@ def cancelled(session: Session, command: Decide, *, actor: Viewer, now: datetime
         new={"cause": cause},
     )
     if reservation.hold is not None:
-        waitlist.released(session, reservation, now)
+        waitlist.released(session, [reservation], now)
     told = [reservation.holder_id, reservation.requested_by_id]
     if not staff and reservation.hold is None:
         told += journal.managers_of(session, reservation.facility_id, now)

@@ -76,18 +76,29 @@ def post(
     apart_from: int | None = None,
 ) -> None:
     """Put one message of ``kind`` for each recipient into the outbox; nobody is told of what they did."""
+    reservation_id = reservation.id if reservation else None
     for user_id in sorted(set(recipients) - {apart_from}):
-        session.add(
-            OutboxMessage(
-                message_id=secrets.token_hex(16),
-                user_id=user_id,
-                reservation_id=reservation.id if reservation else None,
-                kind=kind,
-                payload=_plain(payload or {}),
-                created_at=now,
-                due_at=now,
-            )
-        )
+        session.add(OutboxMessage(**message(kind, user_id, reservation_id, now=now, payload=payload)))
+
+
+def message(
+    kind: str,
+    user_id: int,
+    reservation_id: int | None,
+    *,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The columns of one message that is to leave at once."""
+    return {
+        "message_id": secrets.token_hex(16),
+        "user_id": user_id,
+        "reservation_id": reservation_id,
+        "kind": kind,
+        "payload": _plain(payload or {}),
+        "created_at": now,
+        "due_at": now,
+    }
 
 
 def managers_of(session: Session, facility_id: int, now: datetime | None = None) -> list[int]:

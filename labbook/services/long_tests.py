@@ -20,7 +20,7 @@ from labbook.services import journal, transaction, visits
 from labbook.services.commands import OnTest, OnVisit, PlanVisit
 from labbook.services.opening import changed, opened
 from labbook.services.reservation_views import ReservationView, in_scope, view_of
-from labbook.services.reservations import refuse_if_any, when_problems
+from labbook.services.reservations import expect_end, refuse_if_any, when_problems
 from labbook.services.visits import Layout, pauses_of, span_of
 
 VISITS_LIMIT = 200
@@ -196,9 +196,7 @@ def expect(session: Session, command: OnTest, *, actor: Viewer, now: datetime) -
         problems += _written(command.reason, "reason")
         _refuse_or_require(problems, reservation, "expect", _LIVE)
         old = reservation.expected_end
-        if command.at != old:
-            reservation.expected_end = command.at
-            reservation.taken = [step for step in reservation.taken if step != "expected_end"]
+        if expect_end(reservation, command.at):
             changed(reservation, now)
             session.flush()
             old_side, new_side = {"expected_end": old}, {"expected_end": command.at}

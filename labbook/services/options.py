@@ -90,7 +90,7 @@ def release(session: Session, public_id: str, *, actor: Viewer, now: datetime) -
         reservation = _open(session, public_id, "release", actor)
         reservation.cancel_cause = "lab"
         advance(session, reservation, Action.CANCEL, actor=actor, now=now, new={"cause": "lab"})
-        waitlist.released(session, reservation, now)
+        waitlist.released(session, [reservation], now)
         return view_of(session, reservation, viewer=actor)
 
     return transaction.write(session, work)

@@ -17,7 +17,7 @@ from labbook.domain.reservation import Status, grown_until
 from labbook.domain.utility import peak
 from labbook.models import Allocation, Instant, Piece, Reservation, Utility
 from labbook.models.many import among
-from labbook.services import journal, webhooks
+from labbook.services import journal, visits, webhooks
 from labbook.services.facts import Plan
 from labbook.services.occupancy import drawn
 from labbook.services.opening import changed
@@ -59,12 +59,11 @@ def kept_waiting(session: Session, reservation_ids: Collection[int], now: dateti
     return frozenset(session.scalars(_KEPT_WAITING, {"ids": reservation_ids, "now": now}))
 
 
-def release(session: Session, reservation: Reservation, now: datetime) -> None:
-    """``reservation`` is no longer on its places: those whom it kept waiting may come, if nobody else does.
+def release(session: Session, places: Collection[int], now: datetime) -> None:
+    """Nobody is on these places any longer: those who were kept waiting may come, if nobody else does it.
 
-    Part of the step that ends its use.
+    Part of the step that ends their use, with the equipment locked.
     """
-    places = [a.place_id for a in reservation.allocations if a.change_id is None]
     waiting = session.scalars(
         select(Reservation)
         .where(
@@ -87,6 +86,8 @@ def release(session: Session, reservation: Reservation, now: datetime) -> None:
         if each.id in still:
             continue
         since, each.displaced_since, each.freed_at = each.displaced_since, None, now
+        if each.check_in == "none":  # it begins by itself, and its read-outs count from then on
+            visits.relay(session, each, now)
         changed(each, now)
         session.flush()
         journal.record(session, each, "freed", actor=None, now=now, rule="scheduler", old={"since": since})

@@ -446,6 +446,15 @@ def refresh_due(reservation: Reservation) -> None:
     reservation.due_attempts, reservation.due_error = 0, None
 
 
+def expect_end(reservation: Reservation, at: datetime | None) -> bool:
+    """Another end is expected, and whoever asked for word of it hears anew; whether it is another."""
+    if at == reservation.expected_end:
+        return False
+    reservation.expected_end = at
+    reservation.taken = [step for step in reservation.taken if step != Step.EXPECTED_END]
+    return True
+
+
 CLOCK_COLUMNS = (
     Reservation.status,
     Reservation.starts_at,

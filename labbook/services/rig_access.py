@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BindParameter, bindparam, case, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import BindParameter, bindparam, exists, func, or_, select
+from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer, parties
 from labbook.domain.errors import NotFound
 from labbook.domain.reservation import Party, Status
-from labbook.domain.rig import Hold, energised_until, may_energise
+from labbook.domain.rig import energised_until, may_energise
 from labbook.domain.visibility import Subject
 from labbook.models import Allocation, Equipment, Instant, Participant, Place, Reservation
+from labbook.services.rig_holds import TAKEN, hold_of
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,7 @@ def access(session: Session, slug: str, *, viewer: Viewer, now: datetime) -> Acc
             row.requested_by_id,
             {viewer.id} if row.takes_part else (),
         )
-        hold = Hold(
-            status=row.status,
-            check_in=row.check_in,
-            start=row.start,
-            end=row.end,
-            displaced=row.displaced_since is not None or bool(row.taken),
-            permit_missing=row.permit_required and row.permit_signed_at is None,
-        )
+        hold = hold_of(row, row.start, row.end, row.taken)
         if may_energise(hold, now) and parties(viewer, subject) & _AT_IT:
             until = energised_until(hold, now)
             if not found.allowed or until is None or (found.until is not None and until > found.until):
@@ -67,18 +61,6 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=Instant())
 _TAKES_PART = exists().where(
     Participant.reservation_id == Reservation.id, Participant.user_id == bindparam("me")
 )
-_other, _standing = aliased(Allocation), aliased(Reservation)
-_TAKEN = exists().where(
-    _other.place_id == Allocation.place_id,
-    _other.blocking.expression,
-    _other.change_id.is_(None),
-    _other.starts_at < Allocation.starts_at,
-    _other.reservation_id != Allocation.reservation_id,
-    _standing.id == _other.reservation_id,
-    _standing.status == Status.IN_USE,
-    _standing.check_in == "required",
-)
-"""Somebody before has not checked out: of two on one place only the earlier may energise."""
 
 _OWN = (
     select(
@@ -97,7 +79,7 @@ _OWN = (
         Reservation.holder_id,
         Reservation.requested_by_id,
         _TAKES_PART.label("takes_part"),
-        func.max(case((_TAKEN, 1), else_=0)).label("taken"),
+        TAKEN.label("taken"),
     )
     .join(Place, Allocation.place_id == Place.id)
     .join(Equipment, Place.equipment_id == Equipment.id)

@@ -6,7 +6,6 @@ history, not as many round trips.
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from labbook.domain.reservation import ACTIONS, BLOCKING, NOTICES, Clock, Status, Step, next_step
 from labbook.models import HistoryEntry, OutboxMessage, Participant, Piece, Reservation
@@ -176,17 +175,7 @@ def _messages(session: Session, taken: Sequence[Taken], now: datetime) -> Iterab
                 )
                 kind = Step.DECISION_REMINDER
         for user_id in sorted(told):
-            yield {
-                "message_id": secrets.token_hex(16),
-                "user_id": user_id,
-                "reservation_id": each.row.id,
-                "kind": kind,
-                "payload": {},
-                "created_at": now,
-                "due_at": now,
-                "attempts": 0,
-                "digest": False,
-            }
+            yield journal.message(kind, user_id, each.row.id, now=now)
 
 
 def _reminded_late(session: Session, each: Taken) -> bool:
@@ -216,6 +205,15 @@ def _participants(session: Session, ids: Collection[int]) -> Mapping[int, list[i
     return found
 
 
+_ENDED = (
+    select(Reservation)
+    .where(among(Reservation.id, "ids"))
+    .order_by(Reservation.id)
+    .options(selectinload(Reservation.pieces))
+    .execution_options(populate_existing=True)
+)
+
+
 def _follow(session: Session, taken: Sequence[Taken], now: datetime) -> None:
     """What follows from windows that opened and closed: rigs are told, and whoever waits is looked at."""
     finished = [t.row.id for t in taken if t.step is Step.COMPLETED]
@@ -224,9 +222,9 @@ def _follow(session: Session, taken: Sequence[Taken], now: datetime) -> None:
     started = [t.row.id for t in taken if t.step is Step.STARTED]
     if started:  # where one ends as the next begins, the rig hears of the end first
         webhooks.opened(session, started, now)
-    for each in taken:
-        if _is_held(each):
-            waitlist.released(session, session.get_one(Reservation, each.row.id, populate_existing=True), now)
+    held = [each.row.id for each in taken if _is_held(each)]
+    if held:
+        waitlist.released(session, session.scalars(_ENDED, {"ids": held}).all(), now)
     freed = [t.row.id for t in taken if t.row.status in BLOCKING and t.clock.status not in BLOCKING]
     early = [t.row.id for t in taken if t.clock.status in (Status.NO_SHOW, Status.EXPIRED, Status.CANCELLED)]
     if freed and early:  # what ends in time frees nothing that was not free

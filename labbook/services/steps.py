@@ -28,6 +28,7 @@ def advance(
     """Part of a use case's transaction. Whatever change was undecided lapses with the reservation's end, and
     one of its start or equipment when it begins."""
     step = transition(action, Status(reservation.status))
+    places = [allocation.place_id for allocation in reservation.allocations if allocation.change_id is None]
     if step.target not in BLOCKING:
         changes.lapse(session, reservation, now)
     elif step.target is Status.IN_USE:
@@ -39,7 +40,7 @@ def advance(
     changed(reservation, now)
     session.flush()
     if step.source is Status.IN_USE:
-        overruns.release(session, reservation, now)
+        overruns.release(session, places, now)
     if step.target not in BLOCKING:
         waitlist.freed(session, [piece.equipment_id for piece in reservation.pieces], now)
     journal.record(
@@ -54,6 +55,8 @@ def advance(
         rule=rule,
     )
     webhooks.moved(session, reservation, step.source, now)
+    if step.source is Status.IN_USE:
+        webhooks.let_in(session, places, now)
 
 
 def end_now(reservation: Reservation, now: datetime) -> None:

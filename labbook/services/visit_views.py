@@ -93,9 +93,13 @@ class LongTestView:
 
 def run_of(reservation: Reservation, pauses: Iterable[Pause]) -> Run:
     """Running begins with the time of use, however early somebody checked in to set it up; and not before
-    the permit to energise it was signed.
+    the permit to energise it was signed, nor, where nobody checks in, before what overran had gone.
     """
-    begun = (reservation.checked_in_at, reservation.permit_signed_at if reservation.permit_required else None)
+    begun = (
+        reservation.checked_in_at,
+        reservation.freed_at if reservation.check_in == "none" else None,
+        reservation.permit_signed_at if reservation.permit_required else None,
+    )
     since = max([reservation.starts_at, *(at for at in begun if at is not None)])
     return Run(since, [long_test.Pause(p.starts_at, p.ends_at) for p in pauses], _ended(reservation, since))
 

@@ -159,7 +159,7 @@ def _let_go(session: Session, entry: WaitlistEntry, action: str, actor: Viewer, 
     reservation = _offered(session, entry, action, actor)
     reservation.cancel_cause = "user"
     advance(session, reservation, Action.CANCEL, actor=actor, now=now, new={"cause": "user"})
-    waitlist.released(session, reservation, now)
+    waitlist.released(session, [reservation], now)
 
 
 def _own(session: Session, public_id: str, action: str, actor: Viewer) -> WaitlistEntry:

@@ -20,6 +20,7 @@ from labbook.domain.reservation import Status
 from labbook.domain.rig import Hold, energised_until, may_energise
 from labbook.models import Allocation, Equipment, Piece, Place, Reservation, Webhook, WebhookDelivery
 from labbook.models.many import among
+from labbook.services.rig_holds import TAKEN, hold_of
 
 OPENED, CLOSED, TEST = "window.opened", "window.closed", "test"
 
@@ -61,6 +62,22 @@ def moved(session: Session, reservation: Reservation, before: str, now: datetime
         closed(session, [reservation.id], now)
 
 
+def let_in(session: Session, places: Collection[int], now: datetime) -> None:
+    """Whoever stood on these places has gone: who was checked in behind them may energise from now on."""
+    behind = (
+        select(Allocation.reservation_id)
+        .join(Reservation, Allocation.reservation_id == Reservation.id)
+        .where(
+            Allocation.place_id.in_(places),
+            Allocation.blocking,
+            Allocation.change_id.is_(None),
+            Reservation.status == Status.IN_USE,
+        )
+        .distinct()
+    )
+    opened(session, session.scalars(behind).all(), now)
+
+
 @dataclass(frozen=True)
 class _Rig:
     """A rig that wants to know, and what one reservation holds of its equipment."""
@@ -97,12 +114,17 @@ def _concerned(session: Session, reservation_ids: Collection[int], now: datetime
         Allocation.change_id.is_(None),
         Place.equipment_id == Equipment.id,
     )
-    start, end = (
-        select(each).join(Place, Allocation.place_id == Place.id).where(*own).scalar_subquery()
-        for each in (func.min(Allocation.starts_at), func.max(Allocation.ends_at))
+    start, end, taken = (
+        select(each)
+        .select_from(Allocation)
+        .join(Place, Allocation.place_id == Place.id)
+        .where(*own)
+        .correlate(Reservation, Equipment)
+        .scalar_subquery()
+        for each in (func.min(Allocation.starts_at), func.max(Allocation.ends_at), TAKEN)
     )
     rows = session.execute(
-        select(Webhook, Equipment.slug, Reservation, start.label("start"), end.label("end"))
+        select(Webhook, Equipment.slug, Reservation, start, end, taken)
         .join(Equipment, Webhook.equipment_id == Equipment.id)
         .join(Piece, Piece.equipment_id == Equipment.id)
         .join(Reservation, Piece.reservation_id == Reservation.id)
@@ -110,21 +132,9 @@ def _concerned(session: Session, reservation_ids: Collection[int], now: datetime
         .order_by(Webhook.id, Reservation.id)
     )
     return [
-        _Rig(hook.id, hook.on_close, hook.equipment_id, slug, row.id, row.public_id, hold_of(row, start, end))
-        for hook, slug, row, start, end in rows
+        _Rig(hook.id, hook.on_close, hook.equipment_id, slug, row.id, row.public_id, hold_of(row, *held))
+        for hook, slug, row, *held in rows
     ]
-
-
-def hold_of(reservation: Reservation, start: datetime | None, end: datetime | None) -> Hold:
-    """``start`` and ``end``: of what it occupies of the piece; None where nothing of it is left."""
-    return Hold(
-        status=reservation.status,
-        check_in=reservation.check_in,
-        start=start or reservation.occupied_from,
-        end=end or reservation.occupied_until,
-        displaced=reservation.displaced_since is not None,
-        permit_missing=reservation.permit_required and reservation.permit_signed_at is None,
-    )
 
 
 def _hurry(session: Session, hooks: Collection[int], now: datetime) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
@@ -152,6 +153,8 @@ def _reservations(
                 "overridden": [],
                 "created_at": first,
                 "changed_at": first,
+                "approved_at": first,
+                "ended_at": end if status == "completed" else None,
                 "due_at": None if status == "completed" else start,
             }
         )
@@ -167,16 +170,30 @@ def _reservations(
                 "changed_at": first,
             }
         )
-        history.append(
-            {
-                "reservation_id": identity,
-                "at": first,
-                "action": "request",
-                "old": {},
-                "new": {"status": "requested"},
-            }
-        )
+        history += _told(identity, place_id, first, start, end, status)
     for model, rows in (
         (Reservation, reservations), (Piece, pieces), (Allocation, allocations), (HistoryEntry, history)
     ):  # fmt: skip
         session.execute(insert(model), rows)
+
+
+def _told(
+    reservation_id: int, place_id: int, made: datetime, start: datetime, end: datetime, status: str
+) -> list[dict[str, Any]]:
+    """The history it would have: booked, approved by itself, and used if its time is over."""
+    equipment = [[place_id, 1]]
+    asked = {"start": start.isoformat(), "end": end.isoformat(), "equipment": equipment, "overridden": []}
+    steps = [
+        ("request", made, None, {}, {"status": "requested", **asked}),
+        ("approve", made, "automatic", {"status": "requested"}, {"status": "approved"}),
+    ]
+    if status == "completed":
+        began, over = ({"due": at.isoformat()} for at in (start, end))
+        steps += [
+            ("start", start, "scheduler", {"status": "approved"}, {**began, "status": "in_use"}),
+            ("finish", end, "scheduler", {"status": "in_use"}, {**over, "status": "completed"}),
+        ]
+    return [
+        {"reservation_id": reservation_id, "at": at, "rule": rule, "action": action, "old": old, "new": new}
+        for action, at, rule, old, new in steps
+    ]

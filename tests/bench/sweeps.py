@@ -147,7 +147,8 @@ def _bare(report: Report, session: Session, ids: Sequence[int], status: str, at:
     insert = (
         f"INSERT INTO history (reservation_id, at, rule, action, old, new) VALUES ({', '.join([mark] * 6)})"
     )
-    old, new = json.dumps({"status": "approved"}), json.dumps({"status": status, "due": at.isoformat()})
+    before = "approved" if status == "in_use" else "in_use"
+    old, new = json.dumps({"status": before}), json.dumps({"status": status, "due": at.isoformat()})
     for first in range(0, len(ids), 500):
         batch = ids[first : first + 500]
         session.rollback()

@@ -33,6 +33,12 @@ def test_sweep_prints_a_line_for_each_kind_and_nothing_when_nothing_is_due(
     assert run(app, "sweep").output == "completed 2\n"
 
 
+def test_sweep_refuses_a_time_beyond_the_calendar(app: Flask) -> None:
+    result = run(app, "sweep", "--now", "9999-12-31T23:59:59Z")
+    assert result.exit_code == 2
+    assert "out of range; name one before 2200" in result.output
+
+
 def test_sweep_refuses_a_naive_time(app: Flask) -> None:
     result = run(app, "sweep", "--now", "2026-03-24T10:00:00")
     assert result.exit_code == 2

@@ -18,15 +18,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.errors import Refused, WrongStatus
-from labbook.models import Allocation, Draw, Place, Reservation
+from labbook.domain.errors import Refused, StorageBusy, WrongStatus
+from labbook.models import Allocation, Draw, Place, Reservation, User
 from labbook.models.engine import prepare_engine
-from labbook.services import changes, decisions, reservations, tokens
+from labbook.services import changes, decisions, reservations, sweep, tokens
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.transaction import constraint_of
+from labbook.services.verify import verify
 from tests.cast import NOW, Cast, at
 from tests.concurrency import racing
 from tests.concurrency.racing import Answer, Attempt, over_http
+from tests.crowd import Window, crowd
 from tests.live import serving
 
 CLIENTS = 16
@@ -223,3 +225,47 @@ def test_moving_and_approving_one_reservation_at_once_lock_in_the_same_order(
     for answers in rounds:
         assert Counter(answer for answer, _ in answers) == {"done": 4, "not waiting": 4}
     assert deadlocks(session) == before
+
+
+def by_one_who_leaves(session: Session, task: tuple[Viewer, list[list[str]]] | None, number: int) -> str:
+    """Hand back all places of this round one after the other; or (without a task) sweep meanwhile."""
+    now = changeover(number) + timedelta(minutes=1)
+    if task is None:
+        with contextlib.suppress(StorageBusy):  # SQLite has one writer, and is not asked to queue for long
+            sweep.sweep(session, now=now)
+        return "swept"
+    actor, leaving = task
+    for public_id in leaving[number]:
+        decisions.check_out(session, Decide(public_id), actor=actor, now=now)
+    return "left"
+
+
+def changeover(number: int) -> datetime:
+    return FIRST + timedelta(hours=3 * number)
+
+
+def test_whoever_leaves_and_the_sweeps_that_keep_others_waiting_lock_in_the_same_order(
+    session: Session, racers: Cast, database_url: str
+) -> None:
+    """What overruns grows and who comes next is displaced, while it is given back at the same moment."""
+    rounds, places, hour = 6, 6, timedelta(hours=1)
+    holder = session.get_one(User, racers.anna.id)
+    windows = []
+    for number in range(rounds):
+        turn = changeover(number)
+        for place in range(places):
+            windows.append(Window(turn - hour, turn, NOW, "in_use", "required", place=place))
+            windows.append(Window(turn, turn + hour, NOW, "approved", "required", 1800, place=place))
+    ids = crowd(session, windows, facility_id=racers.facility_id, holder=holder, slug="changeover")
+    known = dict(session.execute(select(Reservation.id, Reservation.public_id)).all())
+    session.rollback()
+    leaving = [known[row_id] for row_id in ids[::2]]
+    each = [leaving[first : first + places] for first in range(0, len(leaving), places)]
+    half = places // 2
+    before = deadlocks(session)
+    tasks = [(racers.anna, [ids_[:half] for ids_ in each]), (racers.anna, [ids_[half:] for ids_ in each])]
+    race(database_url, by_one_who_leaves, [*tasks, None, None], rounds=rounds)
+    assert deadlocks(session) == before
+    waiting = select(Reservation.id).where(Reservation.displaced_since.is_not(None))
+    assert session.scalars(waiting).all() == [], "who gave a place back let in whoever waited for it"
+    assert verify(session) == []

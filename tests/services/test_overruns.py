@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.errors import Refused
 from labbook.domain.reservation import Step
-from labbook.models import Allocation, Draw, Equipment, Reservation
-from labbook.services import changes, decisions, sweep, transaction
+from labbook.models import Allocation, Draw, Equipment, Reservation, Webhook, WebhookDelivery
+from labbook.services import changes, decisions, reservation_views, sweep, transaction
 from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.rig_access import access
 from labbook.services.verify import verify
@@ -316,3 +316,36 @@ def test_of_two_who_are_at_one_place_only_the_one_before_may_energise(
     assert access(session, "chamber", viewer=cast.carla, now=late).allowed
     decisions.check_out(session, Decide(before), actor=cast.anna, now=at("2026-03-24 10:10"))
     assert access(session, "scope", viewer=cast.carla, now=at("2026-03-24 10:11")).reservation == after
+
+
+def test_a_rig_is_told_the_same_as_it_is_answered_when_two_are_at_one_place(
+    session: Session, cast: Cast, shared: tuple[str, str]
+) -> None:
+    before, after = shared
+    equipment_id = session.scalars(select(Equipment.id).where(Equipment.slug == "scope")).one()
+    hook = Webhook(
+        equipment_id=equipment_id, url="http://rig.example", secret="s", active=True,
+        created_by_id=cast.mia.id, created_at=NOW,
+    )  # fmt: skip
+    session.add(hook)
+    session.commit()
+    decisions.check_in(session, Decide(after), actor=cast.carla, now=at("2026-03-24 09:40"))
+    decisions.check_out(session, Decide(before), actor=cast.anna, now=at("2026-03-24 10:10"))
+    told = [row.payload for row in session.scalars(select(WebhookDelivery).order_by(WebhookDelivery.id))]
+    assert [(each["reservation"], each["event"], each["allowed"]) for each in told] == [
+        (after, "window.opened", False),
+        (before, "window.closed", False),
+        (after, "window.opened", True),
+    ]
+
+
+def test_what_begins_by_itself_counts_its_hours_from_when_it_was_let_in(
+    session: Session, cast: Cast, first: str
+) -> None:
+    view = book(session, cast.mia, "chamber", start="2026-03-24 13:30", end="2026-04-01 17:00", kind="block")
+    sweep_at(session, "2026-03-24 13:00")
+    decisions.check_out(session, Decide(first), actor=cast.anna, now=at("2026-03-24 15:00"))
+    sweep_at(session, "2026-03-24 15:00")
+    test = reservation_views.find(session, view.id, viewer=cast.mia).long_test
+    assert test is not None
+    assert test.accrued(at("2026-03-24 18:00")) == timedelta(hours=3)
