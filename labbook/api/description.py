@@ -850,7 +850,7 @@ def _catalogue_paths() -> Json:
                     _parameter("q", "With these words in its name."),
                     capability,
                     _parameter("places", "So many places of one piece; in parallel they add up.", count),
-                    _parameter("units", "So many like pieces; in parallel they add up.", count),
+                    _parameter("units", "Up to so many like pieces; in parallel they add up.", count),
                 ],
                 "responses": _answers(
                     200,

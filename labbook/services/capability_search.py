@@ -1,6 +1,6 @@
 """What can do it: equipment that offers what is asked for, by how much more, and what nearly can.
 
-Places of one piece that work in parallel add up, and so do like pieces, so many ``units`` of them together.
+Places of one piece that work in parallel add up, and so do like pieces, up to so many ``units`` of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ NEAR_AT_MOST = 1.0
 
 @dataclass(frozen=True)
 class Asked:
-    """``capabilities`` as ``Sought`` has them; ``places`` of one piece, ``units`` like pieces together."""
+    """``capabilities`` as ``Sought`` has them; ``places`` of one piece; ``units``: of how many like
+    pieces at most one may be made up, where they work in parallel.
+    """
 
     sought: Sought
     places: int = 1
@@ -60,7 +62,6 @@ class Found:
     fits: Sequence[Fit]
     together: Sequence[str] = ()
     lacks_places: bool = False
-    lacks_units: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,29 +117,31 @@ def _look(
     """None where what is asked for is of another kind than what is offered under its name."""
     if any(row.capabilities[name]["unit"] != need["unit"] for name, need in needs.items()):
         return None
-    like = _like(row, rows) if asked.units > 1 else []
-    units = asked.units if len(like) + 1 >= asked.units else len(like) + 1
-    offered = {
-        name: in_parallel(row.capabilities[name], asked.places * units)
-        if row.parallel
-        else row.capabilities[name]
-        for name in needs
-    }
-    margins = {name: margin(offered[name], need) for name, need in needs.items()}
+    like = _like(row, rows) if row.parallel and asked.units > 1 else []
+    for units in range(1, min(asked.units, len(like) + 1) + 1):
+        offered = _offered(row, needs, asked.places * units)
+        margins = {name: margin(offered[name], need) for name, need in needs.items()}
+        if all(each.is_met for each in margins.values()):
+            break
     found = Found(
         piece=equipment_view(row),
         fits=[_fit(name, need, row, margins[name]) for name, need in needs.items()],
-        together=[each.slug for each in like[: asked.units - 1]],
+        together=[each.slug for each in like[: units - 1]],
         lacks_places=row.places < asked.places,
-        lacks_units=len(like) + 1 < asked.units,
     )
     return _Looked(
         found=found,
-        meets=all(each.is_met for each in margins.values()) and not (found.lacks_places or found.lacks_units),
+        meets=all(each.is_met for each in margins.values()) and not found.lacks_places,
         spare=sum(surplus(offered[name], need) for name, need in needs.items()),
-        short=sum(shortfall(offered[name], need) for name, need in needs.items())
-        + (found.lacks_places + found.lacks_units) / 2,
+        short=sum(shortfall(offered[name], need) for name, need in needs.items()) + found.lacks_places / 2,
     )
+
+
+def _offered(row: Equipment, needs: Mapping[str, Any], units: int) -> dict[str, Any]:
+    """What so many units of it offer together of what is needed."""
+    if not row.parallel:
+        return {name: row.capabilities[name] for name in needs}
+    return {name: in_parallel(row.capabilities[name], units) for name in needs}
 
 
 def _like(row: Equipment, rows: Sequence[Equipment]) -> list[Equipment]:

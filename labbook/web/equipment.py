@@ -99,7 +99,7 @@ def _number(args: MultiDict[str, str], name: str, problems: list[Problem]) -> in
 def fits_in_words(found: Found) -> list[str]:
     """``DC voltage 0 … 1500 V, 700 V more``; of what only nearly can, what falls short and nothing else."""
     said = []
-    near = found.lacks_places or found.lacks_units or any(any(fit.less) for fit in found.fits)
+    near = found.lacks_places or any(any(fit.less) for fit in found.fits)
     for fit in found.fits:
         name, offered = quality(fit.name), written_range(fit.offered)
         if any(fit.less):
@@ -112,8 +112,6 @@ def fits_in_words(found: Found) -> list[str]:
             said.append(f"{name} {offered}, {more}" if more else f"{name} {offered}")
     if found.lacks_places:
         said.append(_("too few places"))
-    if found.lacks_units:
-        said.append(_("too few like it"))
     return said
 
 

@@ -59,14 +59,20 @@ def test_what_falls_short_is_listed_as_near_with_what_is_missing(loaded: Session
     assert power.offered == "30 kW"
 
 
-def test_like_pieces_in_parallel_add_up_as_far_as_there_are_any(loaded: Session) -> None:
+def test_like_pieces_in_parallel_add_up_as_far_as_there_are_any_and_it_takes(loaded: Session) -> None:
     able = (("dc_voltage", "800 V"), ("power", "50 kW"))
-    found = looked(loaded, *able, units=2, facility="cie", category="dc-source")
-    assert slugs(found) == ["dc-source-1", "dc-source-2"]
-    assert found.items[0].together == ["dc-source-2"]
-    three = looked(loaded, *able, units=3, facility="cie", category="dc-source")
-    assert slugs(three) == []
-    assert {each.piece.slug for each in three.near if each.lacks_units} == {"dc-source-1", "dc-source-2"}
+    found = looked(loaded, *able, units=3, category="dc-source")
+    assert {each.piece.slug: list(each.together) for each in found.items} == {
+        "dc-source-1": ["dc-source-2"],
+        "dc-source-2": ["dc-source-1"],
+        "dc-source-3": [],  # it can by itself
+    }
+    assert slugs(looked(loaded, *able, units=1, facility="cie", category="dc-source")) == []
+    more = looked(loaded, ("power", "70 kW"), units=3, facility="cie", category="dc-source")
+    assert [(each.piece.slug, each.fits[0].less[1]) for each in more.near] == [
+        ("dc-source-1", "10 kW"),
+        ("dc-source-2", "10 kW"),
+    ]
 
 
 def test_places_of_a_piece_that_is_not_parallel_do_not_add_up(loaded: Session) -> None:
