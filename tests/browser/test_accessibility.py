@@ -30,6 +30,8 @@ SIGNED_IN = (
     "/equipment",
     "/equipment/chamber",
     "/environments",
+    "/environments/new",
+    "/manage/environments",
     "/book?equipment=chamber",
     "/reservations",
     "/approvals",
