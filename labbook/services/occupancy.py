@@ -132,14 +132,16 @@ def drawn(
     return found
 
 
-_DRAWN_SPANS = select(
-    Draw.utility_id, microseconds(Draw.starts_at), microseconds(Draw.ends_at), Draw.amount
-).where(
-    Draw.utility_id.in_(bindparam("utilities", expanding=True)),
-    Draw.blocking,
-    Draw.starts_at < _UNTIL,
-    Draw.ends_at > _SINCE,
-    Draw.reservation_id.not_in(bindparam("apart_from", expanding=True)),
+_DRAWN_SPANS = (
+    select(Draw.utility_id, microseconds(Draw.starts_at), microseconds(Draw.ends_at), Draw.amount)
+    .where(
+        Draw.utility_id.in_(bindparam("utilities", expanding=True)),
+        Draw.blocking,
+        Draw.starts_at < _UNTIL,
+        Draw.ends_at > _SINCE,
+        Draw.reservation_id.not_in(bindparam("apart_from", expanding=True)),
+    )
+    .order_by(Draw.starts_at)
 )
 
 

@@ -364,16 +364,18 @@ class _Looking:
         attended = {slug for slug, piece in self.pieces.items() if is_attended([piece.attended], staffing)}
         unstaffed = [Closed("unstaffed", span) for span in _unstaffed(hours, wide)] if attended else []
         others = self._other_ambients(wide)
+        # The same list for every piece that has no more: the search looks at each list once.
+        unless_staffed = [*shut, *unstaffed]
         qualified = self._qualified()
-        units = {
-            slug: self._unit(
+        units = {}
+        for slug, piece in self.pieces.items():
+            closed = unless_staffed if slug in attended else shut
+            units[slug] = self._unit(
                 piece,
                 [occupied.get(place_id, ()) for place_id in places[slug]],
-                [*shut, *(unstaffed if slug in attended else ()), *others.get(slug, ())],
+                [*closed, *others[slug]] if slug in others else closed,
                 qualified,
             )
-            for slug, piece in self.pieces.items()
-        }
         return units, self._budgets(wide)
 
     def _margins(self) -> tuple[timedelta, timedelta]:
@@ -416,7 +418,7 @@ class _Looking:
             earliest=ticks(self.now + policy.lead),
             latest=ticks(latest),
             ends_by=None if self.may_book_until is None else ticks(self.may_book_until),
-            closed=sorted(closed, key=lambda each: each.span),
+            closed=closed,
             draws={d.utility.slug: d.amount for d in piece.draws if d.amount > 0},
         )
 
