@@ -93,6 +93,7 @@ def show() -> str:
         zone=zone.key,
         names=booking.names(offered),
         fold={n: fields.is_fold_day(values.get(f"{n}_date", ""), zone) for n in ("earliest", "latest")},
+        needs=[_as_text(row) for row in _rows(values) if row.category],
         title=values.get("title") or _suggested_title(values, offered),
         once=values.get("once") or secrets.token_hex(8),
     )
@@ -263,6 +264,12 @@ def _suggested_title(values: MultiDict[str, str], offered: BookingChoices) -> st
 
 def _categories(offered: BookingChoices) -> list[str]:
     return sorted({each.category for each in offered.equipment})
+
+
+def _as_text(row: Row) -> str:
+    """As the address of the recipe's form takes it."""
+    many = f"places: {row.places}" if row.places not in ("", "1") else ""
+    return "; ".join(part for part in (row.category, row.capabilities.strip(" ;"), many) if part)
 
 
 def _zone(values: MultiDict[str, str], offered: BookingChoices) -> ZoneInfo:
