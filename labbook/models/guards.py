@@ -65,13 +65,18 @@ BEGIN
     RETURN NULL;
 END $$
 """,
-    # A sum over time peaks at the start of one of its intervals: testing those is exact.
+    # A sum over time peaks at the start of one of its intervals: testing those is exact. Whoever holds the
+    # lock must see what was committed before they got it, which an older snapshot would keep from them.
     f"""
 CREATE OR REPLACE FUNCTION labbook_check_budget(the_utility bigint, since timestamptz, until timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     budget bigint;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION '{WITHIN_BUDGET}: draws are written under "read committed" only'
+            USING ERRCODE = 'check_violation', CONSTRAINT = '{WITHIN_BUDGET}';
+    END IF;
     SELECT capacity INTO budget FROM utilities WHERE id = the_utility FOR NO KEY UPDATE;
     IF EXISTS (
         SELECT 1 FROM (
@@ -211,6 +216,10 @@ _SQLITE_TRIGGERS = {
                 ) > NEW.capacity
             );
         END""",
+    # INSERT OR REPLACE changes a row without firing what watches updates of it.
+    "utilities_replaced": f"""BEFORE INSERT ON utilities
+        WHEN EXISTS (SELECT 1 FROM utilities WHERE id = NEW.id AND capacity > NEW.capacity)
+        BEGIN SELECT RAISE(ABORT, '{WITHIN_BUDGET}'); END""",
     "history_frozen": f"BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, '{APPEND_ONLY}'); END",
     "history_kept": f"BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, '{APPEND_ONLY}'); END",
     # INSERT OR REPLACE deletes what it replaces without firing the trigger above.
