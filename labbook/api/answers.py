@@ -12,7 +12,7 @@ from flask import Response
 from labbook.api.asking import now
 from labbook.api.problems import said
 from labbook.domain.durations import written_hours
-from labbook.services.reservation_views import ChangeView, HistoryView, ReservationView
+from labbook.services.reservation_views import ChangeView, HistoryView, PieceView, ReservationView
 from labbook.services.visit_views import LongTestView, VisitView
 
 
@@ -41,8 +41,9 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "end": view.end,
         "occupied": {"start": view.occupied_start, "end": view.occupied_end},
         "expected_end": view.expected_end,
-        "equipment": [{"slug": piece.slug, "places": piece.places} for piece in view.equipment],
+        "equipment": [_piece(piece) for piece in view.equipment],
         "environment": view.environment,
+        "draws": {each.utility: each.amount for each in view.draws},
         "title": view.title,
         "notes": view.notes,
         "project": view.project,
@@ -71,6 +72,11 @@ def reservation(view: ReservationView) -> dict[str, Any]:
         "messages": [{"at": m.at, "author": m.author, "text": m.text} for m in view.messages],
         "problems": said(view.problems),
     }
+
+
+def _piece(piece: PieceView) -> Mapping[str, Any]:
+    whole = {"whole": True} if piece.whole else {}
+    return {"slug": piece.slug, "places": piece.places, **whole}
 
 
 def _long_test(test: LongTestView, at: datetime) -> Mapping[str, Any]:
@@ -114,7 +120,7 @@ def _change(change: ChangeView) -> Mapping[str, Any]:
         "proposed_by": change.proposed_by,
         "start": change.start,
         "end": change.end,
-        "equipment": [{"slug": piece.slug, "places": piece.places} for piece in change.equipment],
+        "equipment": [_piece(piece) for piece in change.equipment],
         "created_at": change.created_at,
     }
 

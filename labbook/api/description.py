@@ -52,7 +52,14 @@ _ACTIVITY = {"type": "string", "enum": list(BookingChoices.activities)}
 _STATUS = {"type": "string", "enum": list(Status)}
 
 _PIECE = _object(
-    ("slug",), slug=SLUG, places={"type": "integer", "minimum": 1, "default": 1, "maximum": 10_000}
+    ("slug",),
+    slug=SLUG,
+    places={"type": "integer", "minimum": 1, "default": 1, "maximum": 10_000},
+    whole={
+        "type": "boolean",
+        "description": "Every place that it has now, instead of `places`. Answered where it is so of a piece "
+        "that has several.",
+    },
 )
 _SPAN = _object(("start", "end"), start=INSTANT, end=INSTANT)
 
@@ -142,6 +149,11 @@ _RESERVATION = _object(
     expected_end=_or_null(INSTANT),
     equipment=_list(_ref("Piece")),
     environment=_or_null(SLUG),
+    draws={
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "Utility -> what it draws of it at most, with its unit.",
+    },
     title=_string(),
     notes=_string(),
     project=_or_null(SLUG),
@@ -185,6 +197,13 @@ _RESERVATION = _object(
 _TITLE = _string("No control characters.", minLength=1, maxLength=TITLE_LIMIT)
 _NOTES = _string("Line breaks are allowed, other control characters not.", maxLength=NOTES_LIMIT)
 _PEOPLE = _list(_string("E-mail address."), maxItems=200)
+_DRAWS = {
+    "type": "object",
+    "additionalProperties": _or_null({"type": "string"}),
+    "maxProperties": 50,
+    "description": "Utility -> what it draws, with its unit, stated by a manager for somebody else instead "
+    "of what is reckoned; a reason is needed. Null goes back to what is reckoned.",
+}
 _CODES = _list(_string("Code of a problem that a manager sets aside."), maxItems=50)
 _EQUIPMENT = _list(_ref("Piece"), maxItems=PIECES_LIMIT)
 
@@ -209,6 +228,7 @@ _REQUEST = {
         traceable={"type": "boolean", "default": False},
         kind={"type": "string", "enum": ["booking", "block"], "default": "booking"},
         use_now={"type": "boolean", "default": False},
+        draws=_or_null(_DRAWS),
         override=_or_null(_CODES),
         reason=_or_null({"type": "string"}),
         dry_run={"type": "boolean", "default": False},
@@ -229,6 +249,7 @@ _PATCH = {
         project=_or_null(SLUG),
         participants=_or_null(_PEOPLE),
         expected_end=_or_null(INSTANT),
+        draws=_or_null(_DRAWS),
         override=_or_null(_CODES),
         reason=_or_null({"type": "string"}),
         scope=_or_null({"type": "string", "enum": ["one", "following", "all"]}),
@@ -239,6 +260,11 @@ _PATCH = {
     "`expected_end`; `start`, `end`, `equipment` and `title` are never empty.",
 }
 
+_PROPOSAL = {
+    **_PATCH,
+    "properties": {name: each for name, each in _PATCH["properties"].items() if name != "draws"},
+}
+
 _STEP = {
     **_object(
         (),
@@ -247,6 +273,7 @@ _STEP = {
         until=_or_null(INSTANT),
         to=_or_null(_string("E-mail address.")),
         text=_or_null(_NOTES),
+        draws=_or_null({**_DRAWS, "description": "With an approval, as in PATCH."}),
         override=_or_null(_CODES),
     ),
     "additionalProperties": False,
@@ -533,6 +560,7 @@ SCHEMAS: Mapping[str, Json] = {
     "Reservation": _RESERVATION,
     "ReservationRequest": _REQUEST,
     "ReservationPatch": _PATCH,
+    "ReservationProposal": _PROPOSAL,
     "Step": _STEP,
     "NewVisit": _NEW_VISIT,
     "VisitStep": _VISIT_STEP,
@@ -677,7 +705,7 @@ def _paths() -> Json:
     }
     found: Json = {"/reservations": listing, "/reservations/{id}": one}
     for step in STEPS:
-        schema = _ref("ReservationPatch") if step == "propose" else _ref("Step")
+        schema = _ref("ReservationProposal") if step == "propose" else _ref("Step")
         found[f"/reservations/{{id}}/{step}"] = {
             "parameters": [_ID_IN_PATH, _IF_MATCH],
             "post": {

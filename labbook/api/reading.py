@@ -135,6 +135,24 @@ class Reader:
                 made.append(one)
         return made
 
+    def texts_by_name(self, name: str, *, limit: int) -> dict[str, str | None] | None:
+        """An object of strings; null is told from what is not there."""
+        found: dict[str, Any] | None = self._typed(name, dict, "object")
+        if found is None:
+            return None
+        if len(found) > limit:
+            self.problem("too_many", name, limit=limit)
+            return None
+        if any(
+            _UNPRINTABLE.search(each) for each in (*found, *filter(None, found.values())) if type(each) is str
+        ):
+            self.problem("control_characters", name)
+            return None
+        for key, value in found.items():
+            if value is not None and type(value) is not str:
+                self.problem("wrong_type", f"{name}.{key[:100]}", expected="text")
+        return found
+
     def done(self) -> None:
         """Whatever was not asked for is not known here."""
         for name in sorted(set(self.values) - self._known):

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from labbook.services.slot_search import NEEDS_LIMIT
 PAGE, PAGE_LIMIT = 100, 500
 PEOPLE_LIMIT = 200
 CODES_LIMIT = 50
+DRAWS_LIMIT = 50
 _LATER = ("recurrence",)
 _NO_REVISION = -1
 
@@ -153,6 +155,7 @@ def _request(read: Reader) -> RequestReservation | None:
         "use_now": read.flag("use_now"),
         "override": read.texts("override", limit=CODES_LIMIT) or (),
         "reason": read.text("reason") or "",
+        "draws": read.texts_by_name("draws", limit=DRAWS_LIMIT) or {},
         "dry_run": read.flag("dry_run"),
         "needs": needs,
         "ambient": read_ambient(read.text("ambient") or "", "ambient", read.problems),
@@ -176,10 +179,12 @@ def _needs(read: Reader) -> tuple[Need, ...]:
 
 
 def _wanted(read: Reader) -> Wanted | None:
-    slug, places = read.text("slug"), read.whole("places", 1)
+    slug, places, whole = read.text("slug"), read.whole("places", 1), read.flag("whole")
+    if whole and read.has("places"):
+        read.problem("places_or_whole", "places")
     if slug is None and not read.has("slug"):
         read.problem("missing", "slug")
-    return None if slug is None else Wanted(slug, places)
+    return None if slug is None else Wanted(slug, places, whole)
 
 
 # --- changing -----------------------------------------------------------------------------------------
@@ -187,7 +192,7 @@ def _wanted(read: Reader) -> Wanted | None:
 
 def change(public_id: str) -> Response:
     """What is not said stays as it is. 428 without ``If-Match``, 412 with an older one."""
-    wish, revision = settled(public_id, "edit", _wish, revision_required=True)
+    wish, revision = settled(public_id, "edit", _own_wish, revision_required=True)
     changed = changes.change(database(), public_id, wish, revision=revision, actor=viewer(), now=now())
     return reservation_answer(changed)
 
@@ -214,6 +219,11 @@ def _wish(read: Reader) -> ChangeReservation:
         reason=read.text("reason") or "",
         dry_run=read.flag("dry_run"),
     )
+
+
+def _own_wish(read: Reader) -> ChangeReservation:
+    """What a proposal does not say, besides."""
+    return replace(_wish(read), draws=read.texts_by_name("draws", limit=DRAWS_LIMIT))
 
 
 STEPS = (
@@ -267,6 +277,7 @@ def _decision(read: Reader, public_id: str) -> Decide:
         until=read.instant("until"),
         to=read.text("to"),
         text=read.text("text") or "",
+        draws=read.texts_by_name("draws", limit=DRAWS_LIMIT),
         override=read.texts("override", limit=CODES_LIMIT) or (),
     )
 

@@ -89,7 +89,8 @@ class Facts:
 
     ``use`` is the time of use, ``occupied`` includes set-up and tear-down. ``free_of_grid``: a manager, or
     "use now". ``free_of_lead``: what a manager proposed. ``enter_past``: a manager enters what happened.
-    ``qualified``: kind -> last valid day (None: for good) of whoever will operate.
+    ``qualified``: kind -> last valid day (None: for good) of whoever will operate. ``ambient_clashes``:
+    shared piece -> the code of what keeps this from it.
     """
 
     now: datetime
@@ -104,7 +105,7 @@ class Facts:
     free_of_lead: bool = False
     enter_past: bool = False
     is_block: bool = False
-    ambient_clashes: Collection[str] = ()
+    ambient_clashes: Mapping[str, str] = field(default_factory=dict)
     traceable: bool = False
 
 
@@ -292,7 +293,11 @@ def traceable_calibration(facts: Facts) -> Iterator[Problem]:
 
 
 def utility_budget(facts: Facts) -> Iterator[Problem]:
-    for budget in facts.budgets:
+    yield from over_budget(facts.budgets)
+
+
+def over_budget(budgets: Iterable[BudgetFacts]) -> Iterator[Problem]:
+    for budget in budgets:
         if budget.peak > budget.capacity:
             yield Problem(
                 "over_budget",
@@ -308,9 +313,12 @@ def utility_budget(facts: Facts) -> Iterator[Problem]:
 
 
 def ambient(facts: Facts) -> Iterator[Problem]:
-    """A shared chamber runs one profile at a time."""
-    for slug in sorted(set(facts.ambient_clashes)):
-        yield Problem("other_ambient", "environment", params={"equipment": slug})
+    """A shared chamber runs one profile at a time; a manager may know that whoever states none bears it."""
+    for slug, code in sorted(facts.ambient_clashes.items()):
+        if code == "unstated_ambient":
+            yield Problem("unstated_ambient", "environment", overridable=True, params={"equipment": slug})
+        else:
+            yield Problem("other_ambient", "environment", params={"equipment": slug})
 
 
 OVERRIDABLE = frozenset(
@@ -324,6 +332,7 @@ OVERRIDABLE = frozenset(
         "organisation_category",
         "qualification_missing",
         "qualification_ends",
+        "unstated_ambient",
     }
 )
 """The codes that a manager may set aside for somebody else; each problem says so of itself, too."""

@@ -9,6 +9,11 @@ from itertools import pairwise
 from labbook.domain.interval import Interval
 
 
+def written(amount: int, unit: str) -> str:
+    """``"250 kVA"``."""
+    return f"{amount / 1000:.12g} {unit}".strip()
+
+
 def peak(draws: Iterable[tuple[Interval, int]], within: Interval) -> tuple[int, datetime]:
     """The greatest sum at any instant of ``within``, and the first instant it is reached.
 

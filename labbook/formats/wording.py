@@ -25,6 +25,7 @@ SENTENCES: Mapping[str, str] = {
     # equipment
     "out_of_service": N_("{equipment} is out of service."),
     "retired": N_("{equipment} is no longer in use."),
+    "places_or_whole": N_("Say so many places, or the whole piece; not both."),
     "too_many_places": N_("{equipment} has {places} places; {wanted} were asked for."),
     "unknown_equipment": N_("There is no equipment “{equipment}”."),
     "one_question": N_("Ask for a test environment, for named equipment or for needs: one of the three."),
@@ -49,6 +50,10 @@ SENTENCES: Mapping[str, str] = {
     "needs_unmet": N_("Nothing that meets these needs is to be had then; look for the earliest slot."),
     "environment_unmet": N_("No equipment in service meets what {environment} needs."),
     "other_ambient": N_("{equipment} runs another ambient profile at that time."),
+    "unstated_ambient": N_(
+        "{equipment} is shared at that time by tests of which one states its ambient profile and another "
+        "does not: state the same one, or take it whole."
+    ),
     # time
     "in_the_past": N_("The start lies in the past."),
     "lead_time": N_("{equipment} must be booked {lead} ahead; the earliest start is {earliest}."),

@@ -56,6 +56,7 @@ WORDS: Mapping[str, str] = {
     "request": N_("requested"),
     "edit": N_("edited"),
     "extend": N_("extended"),
+    "draws": N_("draws stated"),
     "move": N_("moved"),
     "change": N_("change asked for"),
     "proposal": N_("other time proposed"),

@@ -20,7 +20,7 @@ from labbook.domain.reservation import BLOCKING, Status
 from labbook.models.base import Base, Key
 from labbook.models.environment import EnvironmentVersion
 from labbook.models.equipment import Equipment, Place
-from labbook.models.facility import Facility
+from labbook.models.facility import Facility, Utility
 from labbook.models.organisation import Organisation
 from labbook.models.project import ACTIVITY_CHECK, Project
 from labbook.models.user import User
@@ -221,6 +221,7 @@ class Draw(Base):
     blocking: Mapped[bool] = mapped_column(server_default=text("false"), server_onupdate=FetchedValue())
 
     reservation: Mapped[Reservation] = relationship(back_populates="draws")
+    utility: Mapped[Utility] = relationship()
 
 
 class Change(Base):

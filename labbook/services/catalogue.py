@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from labbook.domain.utility import written
 from labbook.formats.catalogue import parse
 from labbook.formats.catalogue_entries import (
     Catalogue,
@@ -144,7 +145,7 @@ class _Upsert:
             self.session.flush()
             return self._created("utility", entry.slug, facility)
         changes = [
-            FieldChange(c.field, amount(c.old, row.unit), amount(c.new, row.unit))
+            FieldChange(c.field, written(c.old, row.unit), written(c.new, row.unit))
             if c.field == "capacity"
             else c
             for c in assign(row, values)
@@ -185,7 +186,7 @@ class _Upsert:
 
     def _draws(self, row: Equipment, entry: EquipmentEntry) -> list[FieldChange]:
         before = {draw.utility.slug: draw for draw in row.draws}
-        old = {slug: amount(draw.amount, draw.utility.unit) for slug, draw in sorted(before.items())}
+        old = {slug: written(draw.amount, draw.utility.unit) for slug, draw in sorted(before.items())}
         if {slug: draw.amount for slug, draw in before.items()} == entry.draws:
             return []
         for slug, draw in before.items():
@@ -198,7 +199,7 @@ class _Upsert:
                 row.draws.append(EquipmentDraw(utility=self.stored.utilities[slug], amount=number))
         self.session.flush()
         units = self.stored.utilities
-        new = {slug: amount(number, units[slug].unit) for slug, number in sorted(entry.draws.items())}
+        new = {slug: written(number, units[slug].unit) for slug, number in sorted(entry.draws.items())}
         return [FieldChange("draws", old, new)]
 
     def _qualifications(
@@ -267,8 +268,3 @@ def _equipment_values(entry: EquipmentEntry) -> dict[str, Any]:
 
 def _seconds(length: timedelta | None) -> int | None:
     return None if length is None else int(length.total_seconds())
-
-
-def amount(thousandths: int, unit: str) -> str:
-    """``250 kVA``."""
-    return f"{thousandths / 1000:.12g} {unit}".strip()

@@ -6,6 +6,7 @@ it. Either holds only what it adds (new minus old) while it waits; accepting swa
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,16 +15,28 @@ from sqlalchemy.orm import Session
 
 from labbook.domain import policy
 from labbook.domain.access import EDITORS, Viewer, parties
+from labbook.domain.allocation import Wish
 from labbook.domain.errors import Forbidden, Problem, WrongStatus
 from labbook.domain.interval import Interval, subtract
 from labbook.domain.reservation import OF_THE_TIME, Party, Status
 from labbook.domain.timing import of_all
 from labbook.domain.utility import excess
 from labbook.models import Change, Participant, Piece, Reservation
-from labbook.services import environments, facts, journal, people, transaction, visits, waitlist, webhooks
+from labbook.services import (
+    draws,
+    environments,
+    facts,
+    journal,
+    people,
+    pools,
+    transaction,
+    visits,
+    waitlist,
+    webhooks,
+)
 from labbook.services.commands import ChangeReservation, Wanted
-from labbook.services.facts import Plan
-from labbook.services.occupancy import DrawSpan, Placement, draw, drop_held, occupy
+from labbook.services.facts import Placing, Plan
+from labbook.services.occupancy import Placement, draw, drop_held, occupy
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, subject_of, view_of
 from labbook.services.reservations import (
@@ -61,14 +74,24 @@ def change(
         reservation = _opened(session, public_id, EDITORS, "edit", actor, revision, wish)
         refuse_held(reservation, "offer")
         problems = written_problems(wish.title, wish.notes, wish.reason) + override_problems(wish.override)
+        if wish.draws is not None:
+            draws.refuse_unless_theirs(
+                session,
+                actor,
+                reservation.facility_id,
+                holder_id=reservation.holder_id,
+                is_block=reservation.kind == "block" or reservation.hold == "option",
+            )
         _edit(session, reservation, wish, problems, actor, now)
         if not wish.is_material:
             problems += when_problems(reservation.starts_at, reservation.ends_at, wish.expected_end)
             refuse_if_any(problems, ())
+            if wish.draws is not None:
+                _restate(session, reservation, wish.draws, wish.reason, actor, now)
             return view_of(session, reservation, viewer=actor)
         wished = _wished(session, reservation, wish, problems)
         warnings = _check(session, reservation, wished, wish, problems, actor, now)
-        if _takes_effect_at_once(session, reservation, wished, actor):
+        if wish.draws is not None or _takes_effect_at_once(session, reservation, wished, actor):
             laid = _swap(session, reservation, wished, warnings, actor, now, "move", wish.reason)
             warnings = replace(warnings, problems=[*warnings.problems, *laid])
             _post_moved(session, reservation, actor, now)
@@ -248,10 +271,30 @@ def lapse_begun(
     journal.post(session, "change_lapsed", told, now=now, reservation=reservation)
 
 
-def settle(session: Session, reservation: Reservation, placements: Any, now: datetime) -> None:
-    """Occupy exactly ``placements`` and nothing else."""
+def _restate(
+    session: Session,
+    reservation: Reservation,
+    texts: draws.Texts,
+    reason: str,
+    actor: Viewer,
+    now: datetime,
+) -> None:
+    if draws.restate(session, reservation, texts, reason, actor=actor, now=now):
+        changed(reservation, now)
+        session.flush()
+
+
+def settle(session: Session, reservation: Reservation, placing: Placing, now: datetime) -> None:
+    """Occupy exactly what ``placing`` says and nothing else."""
     drop_held(session, reservation)
-    occupy(session, reservation, placements, now=now)
+    occupy(
+        session,
+        reservation,
+        placing.placements,
+        now=now,
+        moves=placing.moves,
+        pooled=placing.pooled,
+    )
 
 
 @dataclass(frozen=True)
@@ -350,7 +393,7 @@ def _wished(
     start, end = wish.start or reservation.starts_at, wish.end or reservation.ends_at
     problems += when_problems(start, end, wish.expected_end)
     present = tuple(Wanted(p.equipment.slug, p.places) for p in reservation.pieces)
-    wanted = present if wish.equipment is None else wish.equipment
+    wanted = present if wish.equipment is None else facts.resolved(session, wish.equipment)
     counts = environments.counted(wanted)
     other_pieces = counts != environments.counted(present)
     if reservation.status == Status.IN_USE:
@@ -362,13 +405,28 @@ def _wished(
     locked = facts.load_equipment(session, [Wanted(slug) for slug in both], lock=True)
     pieces = [(equipment, counts[equipment.slug]) for equipment, _ in locked if equipment.slug in counts]
     problems += facts.unknown_equipment(wanted, pieces) + pieces_problems(wanted, pieces)
+    problems += draws.reason_problems(wish.draws, wish.reason)
+    stated = draws.stated(
+        session, reservation.facility_id, wish.draws or {}, reservation.draws_stated, problems
+    )
     if {equipment.facility_id for equipment, _ in pieces} - {reservation.facility_id}:
         problems.append(Problem("several_facilities", "equipment"))
     recipe = reservation.environment_version
     if recipe is not None and wanted and other_pieces:
         problems += environments.mismatches(session, recipe, wanted)
     refuse_if_any(problems, ())
-    return _Wished(Plan(pieces, Interval(start, end), recipe), wanted)
+    began = [a.starts_at for a in reservation.allocations if reservation.status == Status.IN_USE]
+    return _Wished(
+        Plan(
+            pieces,
+            Interval(start, end),
+            recipe,
+            since=min(began, default=None),  # whoever came late took the places from then on only
+            stated=stated,
+            ambient=reservation.ambient,
+        ),
+        wanted,
+    )
 
 
 def _keeps_start(reservation: Reservation, wished: _Wished, accepting: Change | None) -> bool:
@@ -463,13 +521,21 @@ def _swap(
     reservation.timing = of_all(p.timing for p in plan.facts).stored()
     reservation.overridden = sorted(checked.overridden)
     taken_back = _takes_permit_back(reservation, plan, now)
+    stated, reservation.draws_stated = reservation.draws_stated, dict(plan.stated)
     _set_pieces(session, reservation, plan)
     guarded = [p for p in plan.facts if p.check_in == "required" and reservation.kind == "booking"]
     reservation.check_in = "required" if guarded else "none"
     reservation.grace = min((int(p.policy.grace.total_seconds()) for p in guarded), default=0)
     changed(reservation, now)
     session.flush()
-    occupy(session, reservation, checked.placing.placements, now=now)
+    occupy(
+        session,
+        reservation,
+        checked.placing.placements,
+        now=now,
+        moves=checked.placing.moves,
+        pooled=checked.placing.pooled,
+    )
     draw(session, reservation, checked.draws)
     session.flush()
     if reservation.status == Status.IN_USE:
@@ -479,6 +545,9 @@ def _swap(
     new = _material(reservation) | ({"status": reservation.status} if was is not None else {})
     if taken_back is not None:
         old, new = old | {"permit": taken_back}, new | {"permit": None}
+    if stated != reservation.draws_stated:
+        old |= {"draws": draws.in_words(session, stated)}
+        new |= {"draws": draws.in_words(session, reservation.draws_stated)}
     journal.record(
         session,
         reservation,
@@ -566,10 +635,12 @@ def _hold(
     added = [
         Placement(p.place_id, left)
         for p in checked.placing.placements
+        if p.place_id not in checked.placing.pooled
         for left in subtract(p.span, own.get(p.place_id, ()))
     ]
-    occupy(session, reservation, added, now=now, change_id=row.id)
-    draw(session, reservation, _added_draws(reservation, checked.draws), change_id=row.id)
+    of_pools, moves = _added_of_pools(session, wished.plan, own, now)
+    occupy(session, reservation, [*added, *of_pools], now=now, change_id=row.id, moves=moves)
+    draw(session, reservation, draws.added(reservation, checked.draws), change_id=row.id)
     changed(reservation, now)
     session.flush()
     session.refresh(row, ["proposed_by"])
@@ -596,17 +667,23 @@ def _hold(
     journal.post(session, kind, told, now=now, reservation=reservation, apart_from=actor.id)
 
 
-def _added_draws(reservation: Reservation, wanted: list[DrawSpan]) -> list[DrawSpan]:
-    added = []
-    for utility_id in sorted({s.utility_id for s in wanted}):
-        new = [(s.span, s.amount) for s in wanted if s.utility_id == utility_id]
-        old = [
-            (Interval(d.starts_at, d.ends_at), d.amount)
-            for d in reservation.draws
-            if d.utility_id == utility_id and d.change_id is None
-        ]
-        added += [DrawSpan(utility_id, amount, span) for span, amount in excess(new, old)]
-    return added
+def _added_of_pools(
+    session: Session, plan: Plan, own: Mapping[int, Sequence[Interval]], now: datetime
+) -> tuple[list[Placement], dict[int, int]]:
+    """What the plan adds of pools, by the count: on whichever units, beside what the reservation has."""
+    placements: list[Placement] = []
+    moves: dict[int, int] = {}
+    for equipment, count in plan.pieces:
+        if not equipment.pool:
+            continue
+        present = [(span, 1) for place in equipment.place_rows for span in own.get(place.id, ())]
+        more = excess([(plan.span(equipment), count)], present)
+        wishes = [Wish(span) for span, number in more for _ in range(number)]
+        packed = pools.arrange(session, equipment, wishes, now=now) if wishes else None
+        if packed is not None:
+            placements += [Placement(p, w.span) for p, w in zip(packed.taken, wishes, strict=True)]
+            moves |= packed.moves
+    return placements, moves
 
 
 def _close(

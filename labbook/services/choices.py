@@ -35,12 +35,23 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class UtilityChoice:
+    """A utility whose draws the viewer may state; ``facility`` is its slug."""
+
+    slug: str
+    name: Mapping[str, str]
+    unit: str
+    facility: str
+
+
+@dataclass(frozen=True)
 class BookingChoices:
     equipment: Sequence[Choice]
     environments: Sequence[Choice]
     projects: Sequence[ProjectView]
     people: Sequence[Colleague]
     utilities: Mapping[str, Mapping[str, str]]
+    stated: Sequence[UtilityChoice] = ()
     activities: Sequence[str] = ACTIVITIES
 
     def zone_of(self, slugs: Sequence[str], environment: str | None) -> str:
@@ -75,12 +86,20 @@ def for_booking(session: Session, *, viewer: Viewer) -> BookingChoices:
         .options(joinedload(EnvironmentVersion.environment).joinedload(Environment.facility))
         .order_by(Environment.facility_id, Environment.slug)
     )
+    utilities = session.scalars(
+        select(Utility).options(joinedload(Utility.facility, innerjoin=True)).order_by(Utility.slug)
+    ).all()
     return BookingChoices(
         equipment=[_of_equipment(each, viewer) for each in equipment],
         environments=[_of_recipe(each, viewer) for each in recipes],
         projects=projects.chargeable(session, viewer=viewer),
         people=users.nameable(session, viewer=viewer),
-        utilities=dict(session.execute(select(Utility.slug, Utility.name)).all()),
+        utilities={utility.slug: utility.name for utility in utilities},
+        stated=[
+            UtilityChoice(each.slug, each.name, each.unit, each.facility.slug)
+            for each in utilities
+            if viewer.manages(each.facility_id)
+        ],
     )
 
 

@@ -12,10 +12,11 @@ from labbook.domain.matching import Need
 
 @dataclass(frozen=True)
 class Wanted:
-    """``places`` places of the equipment with this slug."""
+    """``places`` places of the equipment with this slug, or the ``whole`` of it, however many those are."""
 
     slug: str
     places: int = 1
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class RequestReservation:
     ``hold``: kept for somebody to decide, as an ``option`` for ``customer`` or an ``offer``, until
     ``decide_by``; no channel asks for one by itself. ``waited``: the waitlist asks, in its actor's name.
     ``needs`` without an ``environment``: what was looked for, with the ``ambient`` it asks for; the equipment
-    is chosen for it, or must be exactly what it needs.
+    is chosen for it, or must be exactly what it needs. ``draws``: utility -> what a manager states that it
+    draws, instead of what is reckoned.
     """
 
     equipment: tuple[Wanted, ...]
@@ -56,13 +58,15 @@ class RequestReservation:
     waited: bool = False
     needs: tuple[Need, ...] = ()
     ambient: Mapping[str, Any] = field(default_factory=dict)
+    draws: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ChangeReservation:
     """What is None stays as it is. Time and equipment are material, the rest is not.
 
-    ``project`` "" is none; ``without_expected_end`` takes the expected end away.
+    ``project`` "" is none; ``without_expected_end`` takes the expected end away. ``draws``: as in a request;
+    None for a utility goes back to what is reckoned, and one that is not named stays as it is.
     """
 
     start: datetime | None = None
@@ -74,6 +78,7 @@ class ChangeReservation:
     participants: tuple[str, ...] | None = None
     expected_end: datetime | None = None
     without_expected_end: bool = False
+    draws: Mapping[str, str | None] | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
     dry_run: bool = False
@@ -124,7 +129,7 @@ class Decide:
     """One step on one reservation. ``revision`` None: whatever it is now.
 
     ``cause`` of a cancellation: ``user``, ``lab`` or ``fault``. ``until`` of an extension, ``to`` of a
-    transfer (an e-mail address), ``text`` of a message.
+    transfer (an e-mail address), ``text`` of a message, ``draws`` stated with an approval.
     """
 
     reservation: str
@@ -134,4 +139,5 @@ class Decide:
     until: datetime | None = None
     to: str | None = None
     text: str = ""
+    draws: Mapping[str, str | None] | None = None
     override: tuple[str, ...] = ()

@@ -16,9 +16,21 @@ from labbook.domain.policy import Facts, Phase
 from labbook.domain.reservation import TRANSITIONS, Action, Occupation, Party, Status, sources, transition
 from labbook.domain.words import NOTES_LIMIT, text_problems
 from labbook.models import Message, Remark, Reservation, User
-from labbook.services import changes, facts, journal, overruns, people, transaction, visits, waitlist
+from labbook.services import (
+    changes,
+    draws,
+    facts,
+    journal,
+    overruns,
+    people,
+    sharing,
+    transaction,
+    visits,
+    waitlist,
+)
 from labbook.services.commands import ChangeReservation, Decide
 from labbook.services.facts import Plan
+from labbook.services.occupancy import draw
 from labbook.services.opening import changed, may_decide, opened
 from labbook.services.reservation_views import ReservationView, view_of
 from labbook.services.reservations import override_problems, refuse_held, refuse_if_any, written_problems
@@ -35,6 +47,8 @@ def approve(session: Session, command: Decide, *, actor: Viewer, now: datetime) 
             session, command, Action.APPROVE, actor, extra=frozenset({Party.HOLDER}), takes=()
         )
         refuse_held(reservation)
+        if command.draws is not None:
+            draws.restate(session, reservation, command.draws, command.reason, actor=actor, now=now)
         if changes.pending(reservation) is not None and changes.is_decider(reservation, actor):
             changes.accept(session, reservation, actor=actor, now=now, reason=command.reason)
             return view_of(session, reservation, viewer=actor)
@@ -138,6 +152,7 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         step = transition(Action.CHECK_IN, Status(reservation.status))
         problems += policy.check(_facts(session, reservation, operator, now), Phase.CHECK_IN)
         new = _set_aside(reservation, command, problems, may_override=may_override)
+        refuse_if_any(_still_another_profile(session, reservation), (), frozenset(reservation.overridden))
         if step.occupation is Occupation.RETAKE:
             _retake(session, reservation, now)
         reservation.checked_in_at = now
@@ -341,6 +356,23 @@ def _set_aside(
     return {"overridden": sorted(added)} if added else {}
 
 
+def _still_another_profile(session: Session, reservation: Reservation) -> list[Problem]:
+    """What overruns on the other places of a shared piece keeps its profile as long as it is there."""
+    if reservation.kind == "block":
+        return []
+    found = sharing.overrunning(session, _plan_of(session, reservation), apart_from=reservation.id)
+    return [Problem("other_ambient", "environment", params={"equipment": slug}) for slug in found]
+
+
+def _plan_of(session: Session, reservation: Reservation) -> Plan:
+    return Plan(
+        facts.load_equipment(session, facts.wanted_of(reservation), lock=False),
+        Interval(reservation.starts_at, reservation.ends_at),
+        reservation.environment_version,
+        ambient=reservation.ambient,
+    )
+
+
 def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
     """Occupy again from now on what a missed check-in had released, if nobody else took it."""
     plan = Plan(
@@ -350,14 +382,22 @@ def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
         else Interval(reservation.starts_at, reservation.ends_at),
         reservation.environment_version,
         since=now,  # whoever was there until just now is not in the way of a set-up that lies before
+        stated=reservation.draws_stated,
+        ambient=reservation.ambient,
     )
     own = [a.place_id for a in reservation.allocations if a.change_id is None]
+    placing = facts.place(session, plan, now=now, apart_from=reservation.id, prefer=own)
     spans, utilities = facts.draws_of(session, plan)
-    placing = facts.place(session, plan, apart_from=reservation.id, prefer=own)
     budgets = facts.budgets(session, plan, spans, utilities, apart_from=reservation.id)
-    known = replace(_facts(session, reservation, reservation.holder_id, now), budgets=budgets)
-    refuse_if_any(list(policy.utility_budget(known)), placing.conflicts)
-    changes.settle(session, reservation, placing.placements, now)
+    known = replace(
+        _facts(session, reservation, reservation.holder_id, now),
+        budgets=budgets,
+        ambient_clashes=sharing.clashes(session, plan, apart_from=reservation.id),
+    )
+    in_the_way = [*policy.utility_budget(known), *policy.ambient(known)]
+    refuse_if_any(in_the_way, placing.conflicts, frozenset(reservation.overridden))
+    changes.settle(session, reservation, placing, now)
+    draw(session, reservation, spans)  # what others drew meanwhile is not drawn back
 
 
 def _facts(

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.capability import offers, same
+from labbook.domain.allocation import free_throughout
+from labbook.domain.capability import offers
 from labbook.domain.errors import Problem
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need, match
 from labbook.domain.visibility import scope_of
 from labbook.models import (
-    Allocation,
     Environment,
     EnvironmentVersion,
     Equipment,
-    Place,
-    Reservation,
 )
 from labbook.services import facts
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
 from labbook.services.known_recipes import known_recipe
-from labbook.services.occupancy import OVERLAPPING, occupied_places
+from labbook.services.occupancy import occupied_places
 
 
 def current(
@@ -118,7 +115,7 @@ def _strangers_to(session: Session, command: RequestReservation) -> list[Problem
     return [] if match(command.needs, named) == asked else [Problem("needs_mismatch", "equipment")]
 
 
-def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wanted]) -> list[Problem]:
+def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Sequence[Wanted]) -> list[Problem]:
     """A problem unless the named pieces are exactly what the recipe needs, no place more and none less."""
     asked = counted(wanted)
     named = [
@@ -126,7 +123,13 @@ def mismatches(session: Session, recipe: EnvironmentVersion, wanted: Iterable[Wa
         for candidate in in_service(session, recipe.environment.facility_id)
         if candidate.slug in asked
     ]
-    if match(needs_of(recipe), named) == asked:
+    found = match(needs_of(recipe), named)
+    whole = {each.slug for each in wanted if each.whole}  # to oneself, though less of it would do
+    if (
+        found is not None
+        and found.keys() == asked.keys()
+        and all(asked[slug] == n or (slug in whole and asked[slug] > n) for slug, n in found.items())
+    ):
         return []
     return [Problem("environment_mismatch", "equipment", params={"environment": recipe.environment.slug})]
 
@@ -219,50 +222,9 @@ def _free(
     ids = [p.id for equipment, _ in pieces for p in equipment.current_places]
     occupied = occupied_places(session, ids, plan.occupied)
     left = {
-        equipment.slug: sum(
-            not any(o.overlaps(plan.span(equipment)) for o in occupied.get(p.id, ()))
-            for p in equipment.current_places
+        equipment.slug: free_throughout(
+            [p.id for p in equipment.current_places], occupied, plan.span(equipment), pool=equipment.pool
         )
         for equipment, _ in pieces
     }
     return [c.with_places(left[c.slug]) for c in candidates if left.get(c.slug)]
-
-
-def ambients(
-    session: Session, equipment_ids: Collection[int], within: Interval, *, apart_from: Collection[int] = ()
-) -> list[tuple[str, datetime, datetime, Mapping[str, Any]]]:
-    """Slug, span and profile of whatever has a profile and occupies one of these pieces."""
-    rows = session.execute(
-        select(Equipment.slug, Allocation.starts_at, Allocation.ends_at, EnvironmentVersion.ambient)
-        .select_from(Place)
-        .join(Equipment, Place.equipment_id == Equipment.id)
-        .join(Allocation, Allocation.place_id == Place.id)
-        .join(Reservation, Allocation.reservation_id == Reservation.id)
-        .join(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
-        .where(Place.equipment_id.in_(equipment_ids), *OVERLAPPING, Reservation.id.not_in(list(apart_from))),
-        {"since": within.start, "until": within.end},
-    )
-    return [(slug, start, end, ambient) for slug, start, end, ambient in rows if ambient]
-
-
-def ambient_clashes(session: Session, plan: Plan, *, apart_from: int | None = None) -> list[str]:
-    """Slugs of shared pieces on which another ambient profile runs at the time."""
-    shared = [equipment for equipment, _ in plan.pieces if equipment.places > 1]
-    mine = dict(plan.environment.ambient) if plan.environment is not None else {}
-    if not shared:
-        return []
-    rows = session.execute(
-        select(Equipment.slug, EnvironmentVersion.ambient)
-        .select_from(Place)
-        .join(Equipment, Place.equipment_id == Equipment.id)
-        .join(Allocation, Allocation.place_id == Place.id)
-        .join(Reservation, Allocation.reservation_id == Reservation.id)
-        .join(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
-        .where(
-            Place.equipment_id.in_([e.id for e in shared]),
-            *OVERLAPPING,
-            Reservation.id != (apart_from or 0),
-        ),
-        {"since": plan.occupied.start, "until": plan.occupied.end},
-    )
-    return [slug for slug, ambient in rows if mine and ambient and not same(ambient, mine)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from labbook.domain.allocation import choose, shortage
+from labbook.domain.allocation import Occupied, Wish, choose, shortage
 from labbook.domain.calibration import calibration_due
 from labbook.domain.errors import Conflict, Problem
 from labbook.domain.interval import Interval
@@ -33,6 +34,7 @@ from labbook.models import (
     Reservation,
     Utility,
 )
+from labbook.services import pools
 from labbook.services.commands import Wanted
 from labbook.services.occupancy import DrawSpan, Placement, drawn, occupied_places
 
@@ -80,13 +82,17 @@ class Plan:
     """Pieces of one facility over one period, as loaded: what a request, a move or an approval reasons about.
 
     Each piece occupies its own set-up and tear-down; an environment that states them replaces them all.
-    ``since``: nothing is occupied any more that lies before it.
+    ``since``: nothing is occupied any more that lies before it. ``stated``: utility -> thousandths of its
+    unit that a manager stated, instead of what is reckoned. ``ambient``: the profile asked for without a
+    recipe.
     """
 
     pieces: Sequence[tuple[Equipment, int]]
     use: Interval
     environment: EnvironmentVersion | None = None
     since: datetime | None = None
+    stated: Mapping[str, int] = field(default_factory=dict)
+    ambient: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def facility(self) -> Facility:
@@ -113,6 +119,17 @@ class Plan:
         """From the earliest set-up to the latest tear-down of all pieces."""
         spans = [self.span(equipment) for equipment, _ in self.pieces]
         return Interval(min(s.start for s in spans), max(s.end for s in spans))
+
+    @property
+    def named_draws(self) -> Mapping[str, int]:
+        """Utility -> what is drawn of it over all that is occupied, instead of the sum of the parts'."""
+        recipe = dict(self.environment.draws) if self.environment is not None else {}
+        return recipe | dict(self.stated)
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        """What it needs around itself, in stored ranges; empty where that is not stated."""
+        return self.ambient if self.environment is None else self.environment.ambient
 
     @cached_property
     def facts(self) -> list[PieceFacts]:
@@ -162,6 +179,18 @@ def wanted_of(reservation: Reservation) -> list[Wanted]:
     return [Wanted(piece.equipment.slug, piece.places) for piece in reservation.pieces]
 
 
+def resolved(session: Session, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """With the places that a whole piece has now."""
+    slugs = [each.slug for each in wanted if each.whole]
+    if not slugs:
+        return tuple(wanted)
+    query = select(Equipment.slug, Equipment.places).where(Equipment.slug.in_(slugs))
+    places = dict(session.execute(query).all())
+    return tuple(
+        replace(each, places=places.get(each.slug, each.places)) if each.whole else each for each in wanted
+    )
+
+
 def unknown_equipment(wanted: Iterable[Wanted], found: Sequence[tuple[Equipment, int]]) -> list[Problem]:
     known = {equipment.slug for equipment, _ in found}
     missing = sorted({w.slug for w in wanted} - known)
@@ -202,42 +231,86 @@ def qualifications_of(session: Session, user_id: int, plan: Plan) -> Mapping[str
 
 @dataclass(frozen=True)
 class Placing:
-    """Where the pieces would go; ``conflicts`` where they cannot."""
+    """Where the pieces would go; ``conflicts`` where they cannot. ``moves``: what of a pool's has to go to
+    another unit first; ``pooled``: place -> the pool it is of.
+    """
 
     placements: Sequence[Placement]
     conflicts: Sequence[Conflict]
+    moves: Mapping[int, int] = field(default_factory=dict)
+    pooled: Mapping[int, int] = field(default_factory=dict)
 
 
 def place(
-    session: Session, plan: Plan, *, apart_from: int | None = None, prefer: Iterable[int] = ()
+    session: Session,
+    plan: Plan,
+    *,
+    now: datetime,
+    apart_from: int | None = None,
+    prefer: Iterable[int] = (),
 ) -> Placing:
-    """Choose free places for every piece, or say when too few are free."""
+    """Choose free places for every piece, or say when too few are free.
+
+    Of a pool too few are free only when the count says so: what has not begun may go to other units.
+    """
     all_places = [p.id for equipment, _ in plan.pieces for p in equipment.current_places]
     occupied = occupied_places(session, all_places, plan.occupied, apart_from=apart_from)
     preferred = set(prefer)
     placements: list[Placement] = []
     conflicts: list[Conflict] = []
+    moves: dict[int, int] = {}
+    pooled: dict[int, int] = {}
     for equipment, count in plan.pieces:
         places = [p.id for p in equipment.current_places]
         if count > len(places):
             continue  # a problem of its own (too_many_places)
         span = plan.span(equipment)
-        chosen = choose(places, occupied, span, count, [p for p in places if p in preferred])
+        liked = [p for p in places if p in preferred]
+        if equipment.pool:
+            pooled |= dict.fromkeys(places, equipment.id)
+            chosen, others = _of_pool(session, equipment, occupied, span, count, liked, apart_from, now)
+            moves |= others
+        else:
+            chosen = choose(places, occupied, span, count, liked)
         placements += [Placement(place_id, span) for place_id in chosen]
         if not chosen:
             conflicts += [
                 Conflict(equipment.slug, short.start, short.end)
                 for short in shortage(places, occupied, span, count)
             ]
-    return Placing(placements, sorted(conflicts))
+    return Placing(placements, sorted(conflicts), moves, pooled)
+
+
+def _of_pool(
+    session: Session,
+    equipment: Equipment,
+    occupied: Occupied,
+    span: Interval,
+    count: int,
+    liked: Sequence[int],
+    apart_from: int | None,
+    now: datetime,
+) -> tuple[list[int], Mapping[int, int]]:
+    """Units for the whole span, and what has to move for them; none where the count says no."""
+    places = [p.id for p in equipment.current_places]
+    bound: list[int] = []
+    if apart_from is not None and span.start <= now:
+        bound = pools.running_on(session, apart_from, places, now)[:count]
+    chosen = choose(places, occupied, span, count, [*bound, *liked])
+    if set(bound) <= set(chosen) and chosen:
+        return chosen, {}
+    wishes = [Wish(span, place) for place in bound] + [Wish(span)] * (count - len(bound))
+    packed = pools.arrange(session, equipment, wishes, now=now, apart_from=apart_from, prefer=liked)
+    return ([], {}) if packed is None else (list(packed.taken), packed.moves)
 
 
 def draws_of(session: Session, plan: Plan) -> tuple[list[DrawSpan], dict[int, Utility]]:
     """What the plan draws, with the utilities' rows locked in order of id.
 
-    For a utility that the environment names, its figure replaces the sum of the parts'.
+    For a utility that the environment names, its figure replaces the sum of the parts'; one that a manager
+    states replaces both.
     """
-    named = dict(plan.environment.draws) if plan.environment is not None else {}
+    named = plan.named_draws
     spans: list[DrawSpan] = []
     for equipment, count in plan.pieces:
         spans += [

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from labbook.domain import policy
 from labbook.domain.access import Viewer
+from labbook.domain.allocation import shortfall
 from labbook.domain.interval import Interval
 from labbook.domain.policy import Facts
 from labbook.domain.reservation import BLOCKING
@@ -230,6 +231,8 @@ def free_now(session: Session, *, viewer: Viewer, now: datetime, slug: str | Non
 def _free_until(piece: Equipment, occupied: Mapping[int, Sequence[Interval]], within: Interval) -> datetime:
     """The longest that one place of it is free from now on, its set-up and tear-down taken off."""
     least = within.start
+    if piece.pool:
+        return _pool_free_until(piece, occupied, within)
     for place in piece.current_places:
         taken = [i for i in occupied.get(place.id, ()) if i.end > within.start]
         first = min((i.start for i in taken), default=None)
@@ -238,6 +241,18 @@ def _free_until(piece: Equipment, occupied: Mapping[int, Sequence[Interval]], wi
             continue
         least = max(least, end)
     return least
+
+
+def _pool_free_until(
+    piece: Equipment, occupied: Mapping[int, Sequence[Interval]], within: Interval
+) -> datetime:
+    """The same by the count: until all units of it are taken."""
+    short = shortfall([place.id for place in piece.current_places], occupied, within, 1)
+    if not short:
+        return within.end
+    if short[0].start - timedelta(seconds=piece.setup) <= within.start:
+        return within.start
+    return max(within.start, short[0].start - timedelta(seconds=piece.teardown))
 
 
 class _Test:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from labbook.domain.interval import Interval
 from labbook.domain.reservation import BLOCKING
 from labbook.models import Allocation, Draw, Instant, Place, Reservation
 from labbook.models.base import microseconds
+from labbook.services import pools
 
 
 @dataclass(frozen=True)
@@ -165,40 +166,61 @@ def occupy(
     *,
     now: datetime,
     change_id: int | None = None,
+    moves: Mapping[int, int] | None = None,
+    pooled: Mapping[int, int] | None = None,
 ) -> None:
     """Make the reservation occupy exactly ``placements`` (of this change, or its own).
 
     A row whose interval changes keeps its identity and counts up; one that does not is left alone, since
-    a stranger's calendar must not see a change where there is none.
+    a stranger's calendar must not see a change where there is none. ``moves`` and ``pooled`` as in
+    ``facts.Placing``: on another unit of a pool, too, it is the same row to a stranger.
     """
+    moves, pooled = moves or {}, pooled or {}
     existing = {
         a.place_id: a for a in reservation.allocations if a.change_id == change_id and change_id is None
     }
     blocking = reservation.status in BLOCKING
     wanted = sorted(placements, key=lambda p: (p.place_id, p.span))
     gone = existing.keys() - {p.place_id for p in wanted}
-    for place_id in gone:
-        reservation.allocations.remove(existing.pop(place_id))
+    if moves:  # what moves may come to where these are
+        gone |= {place_id for place_id in existing if place_id in pooled}
+    left: dict[int, list[Allocation]] = {}
+    for place_id in sorted(gone):
+        row = existing.pop(place_id)
+        reservation.allocations.remove(row)
+        if place_id in pooled:
+            left.setdefault(pooled[place_id], []).append(row)
     if gone:
         session.flush()  # the unit of work would insert before it deletes, and meet its own old rows
+    pools.move(session, moves)
     for placement in wanted:
-        row = existing.pop(placement.place_id, None)
-        if row is None:
-            reservation.allocations.append(
-                Allocation(
-                    change_id=change_id,
-                    place_id=placement.place_id,
-                    starts_at=placement.span.start,
-                    ends_at=placement.span.end,
-                    blocking=blocking,
-                    opaque_id=secrets.token_hex(8),
-                    changed_at=now,
-                )
-            )
-        elif (row.starts_at, row.ends_at) != (placement.span.start, placement.span.end):
-            row.starts_at, row.ends_at = placement.span.start, placement.span.end
-            row.sequence += 1
-            row.changed_at = now
+        kept = existing.pop(placement.place_id, None)
+        if kept is None:
+            before = left.get(pooled.get(placement.place_id, 0), [])
+            row = _begun(placement, before.pop(0) if before else None, now)
+            row.change_id, row.blocking = change_id, blocking
+            reservation.allocations.append(row)
+        elif (kept.starts_at, kept.ends_at) != (placement.span.start, placement.span.end):
+            kept.starts_at, kept.ends_at = placement.span.start, placement.span.end
+            kept.sequence += 1
+            kept.changed_at = now
+
+
+def _begun(placement: Placement, before: Allocation | None, now: datetime) -> Allocation:
+    """A new row, which to a stranger is what ``before`` was on another unit of the same pool."""
+    row = Allocation(
+        place_id=placement.place_id,
+        starts_at=placement.span.start,
+        ends_at=placement.span.end,
+        opaque_id=secrets.token_hex(8),
+        sequence=0,
+        changed_at=now,
+    )
+    if before is not None:
+        same = (before.starts_at, before.ends_at) == (row.starts_at, row.ends_at)
+        row.opaque_id, row.sequence = before.opaque_id, before.sequence + (not same)
+        row.changed_at = before.changed_at if same else now
+    return row
 
 
 def draw(

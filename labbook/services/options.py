@@ -121,6 +121,8 @@ def convert(session: Session, command: ConvertOption, *, actor: Viewer, now: dat
             facts.load_equipment(session, wanted, lock=True),
             Interval(reservation.starts_at, reservation.ends_at),
             reservation.environment_version,
+            stated=reservation.draws_stated,
+            ambient=reservation.ambient,
         )
         checked = _checked(session, reservation, plan, named, command, problems, actor, now)
         _hand_over(session, reservation, named, command, actor, now)

@@ -6,7 +6,7 @@ reservation on the same place, and from there that one is displaced, until the p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, bindparam, func, or_, select
@@ -17,7 +17,7 @@ from labbook.domain.reservation import Status, grown_until
 from labbook.domain.utility import peak
 from labbook.models import Allocation, Instant, Piece, Reservation, Utility
 from labbook.models.many import among
-from labbook.services import journal, visits, webhooks
+from labbook.services import journal, pools, sharing, visits, webhooks
 from labbook.services.facts import Plan
 from labbook.services.occupancy import drawn
 from labbook.services.opening import changed
@@ -107,12 +107,20 @@ def grow(session: Session, reservation_ids: Collection[int], now: datetime) -> N
     for reservation in growing:
         until = max(grown_until(now), reservation.ends_at)
         pieces = [(piece.equipment, piece.places) for piece in reservation.pieces]
-        plan = Plan(pieces, Interval(reservation.starts_at, until), reservation.environment_version)
-        wished = {equipment.id: plan.span(equipment).end for equipment, _ in pieces}
+        plan = Plan(
+            pieces,
+            Interval(reservation.starts_at, until),
+            reservation.environment_version,
+            ambient=reservation.ambient,
+        )
+        spans = {equipment.id: plan.span(equipment).end for equipment, _ in pieces}
         own = [a for a in reservation.allocations if a.change_id is None]
+        wished = {a.place_id: spans.get(a.place.equipment_id, a.ends_at) for a in own}
+        own_barriers = _barriers(session, plan, own, wished, barriers, now)
+        own_barriers |= sharing.barriers(session, reservation, own, plan, wished, own_barriers)
         for allocation in own:
-            end = wished.get(allocation.place.equipment_id, allocation.ends_at)
-            end = min(end, barriers.get(allocation.id, end))
+            end = wished[allocation.place_id]
+            end = min(end, own_barriers.get(allocation.id, end))
             if end > allocation.ends_at:
                 allocation.ends_at = end
                 allocation.sequence += 1
@@ -121,6 +129,23 @@ def grow(session: Session, reservation_ids: Collection[int], now: datetime) -> N
     _draw_on(session, growing)
     session.flush()
     webhooks.opened(session, reservation_ids, now)
+
+
+def _barriers(
+    session: Session,
+    plan: Plan,
+    own: Sequence[Allocation],
+    wished: Mapping[int, datetime],
+    barriers: Mapping[int, datetime],
+    now: datetime,
+) -> dict[int, datetime]:
+    """Those of ``own``; in a pool, after what comes next has gone to other units, as far as there are any."""
+    ids = {a.id for a in own}
+    pooled = [equipment for equipment, _ in plan.pieces if equipment.pool]
+    if not pooled:
+        return {key: start for key, start in barriers.items() if key in ids}
+    release(session, pools.make_way(session, pooled, own, wished, now), now)
+    return dict(session.execute(_NEXT_STARTS, {"ids": [own[0].reservation_id]}).all())
 
 
 _GROWING = (

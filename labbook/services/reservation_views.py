@@ -12,10 +12,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 
 from labbook.domain.access import Viewer, parties
 from labbook.domain.errors import NotFound, Problem, Refused
+from labbook.domain.interval import Interval
 from labbook.domain.reservation import BLOCKING, TRANSITIONS, Party, Status
+from labbook.domain.utility import peak, written
 from labbook.domain.visibility import Scope, Subject, scope_of, sees_customer, sees_in_full
 from labbook.models import (
     Change,
+    Draw,
     Environment,
     EnvironmentVersion,
     Equipment,
@@ -43,10 +46,23 @@ class Person:
 
 @dataclass(frozen=True)
 class PieceView:
+    """``whole``: every place of a piece that has several."""
+
     slug: str
     name: Mapping[str, str]
     places: int
     check_in: str = "none"
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class DrawnView:
+    """What a reservation draws of a utility at most, in words; ``stated`` by a manager."""
+
+    utility: str
+    name: Mapping[str, str]
+    amount: str
+    stated: bool
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,7 @@ class ReservationView:
     problems: Sequence[Problem] = field(default=())
     hold: str | None = None
     customer: str = ""
+    draws: Sequence[DrawnView] = ()
 
     @property
     def permit_signed_by(self) -> str:
@@ -186,6 +203,7 @@ def loading() -> list[Any]:
         joinedload(Reservation.requested_by, innerjoin=True),
         joinedload(Reservation.environment_version).joinedload(EnvironmentVersion.environment),
         selectinload(Reservation.pieces).joinedload(Piece.equipment, innerjoin=True),
+        selectinload(Reservation.draws).joinedload(Draw.utility, innerjoin=True),
         selectinload(Reservation.participants).joinedload(Participant.user, innerjoin=True),
         selectinload(Reservation.changes.and_(Change.state == "open")).joinedload(
             Change.proposed_by, innerjoin=True
@@ -381,7 +399,24 @@ def summary_of(
         problems=problems,
         hold=reservation.hold if reservation.status == Status.REQUESTED else None,
         customer=reservation.customer if sees_customer(viewer, subject_of(reservation)) else "",
+        draws=_drawn(reservation),
     )
+
+
+def _drawn(reservation: Reservation) -> list[DrawnView]:
+    """At its peak, of each utility; what a change holds in addition is not counted."""
+    by_utility: dict[str, list[Draw]] = {}
+    for row in reservation.draws:
+        if row.change_id is None:
+            by_utility.setdefault(row.utility.slug, []).append(row)
+    found = []
+    for slug, rows in sorted(by_utility.items()):
+        utility = rows[0].utility
+        within = Interval(min(r.starts_at for r in rows), max(r.ends_at for r in rows))
+        top, _ = peak([(Interval(r.starts_at, r.ends_at), r.amount) for r in rows], within)
+        stated = slug in reservation.draws_stated
+        found.append(DrawnView(slug, utility.name, written(top, utility.unit), stated))
+    return found
 
 
 def _decide_by(reservation: Reservation) -> datetime | None:
@@ -407,6 +442,8 @@ def allowed_steps(reservation: Reservation, viewer: Viewer, pending: Change | No
         steps.add("message")
     if Party.MANAGER in mine and status in (Status.REQUESTED, Status.APPROVED):
         steps.add("propose")
+    if Party.MANAGER in mine and live and (viewer.id != reservation.holder_id or _is_the_labs(reservation)):
+        steps.add("draws")
     if Party.MANAGER in mine and _lacks_permit(reservation) and not is_its_own(reservation, viewer):
         steps.add("permit")
     if pending is not None:
@@ -427,6 +464,11 @@ def _steps_of_hold(
         return frozenset(steps & {"message"} | own)
     own = {"convert", "prolong"} if Party.MANAGER in mine else set()
     return frozenset(steps - {"approve", "decline", "propose", "transfer"} | own)
+
+
+def _is_the_labs(reservation: Reservation) -> bool:
+    """Without a customer who has an account: what its manager states, they do not state for themselves."""
+    return reservation.kind == "block" or reservation.hold == "option"
 
 
 def _lacks_permit(reservation: Reservation) -> bool:
@@ -467,7 +509,13 @@ def _person(user: User) -> Person:
 
 def _pieces(reservation: Reservation) -> list[PieceView]:
     return [
-        PieceView(p.equipment.slug, p.equipment.name, p.places, p.equipment.check_in)
+        PieceView(
+            p.equipment.slug,
+            p.equipment.name,
+            p.places,
+            p.equipment.check_in,
+            whole=1 < p.equipment.places <= p.places,
+        )
         for p in sorted(reservation.pieces, key=lambda p: p.equipment_id)
     ]
 

@@ -34,10 +34,12 @@ from labbook.models import (
 )
 from labbook.models.project import ACTIVITIES
 from labbook.services import (
+    draws,
     environments,
     facts,
     journal,
     people,
+    sharing,
     slot_search,
     transaction,
     visit_views,
@@ -87,6 +89,7 @@ def make(
     if command.activity is not None and command.activity not in ACTIVITIES:
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
+    command = replace(command, equipment=facts.resolved(session, command.equipment))
     choose = partial(slot_search.choose, session, viewer=actor, now=now, ambient=command.ambient)
     recipe, wanted = environments.pieces_for(
         session, command, problems, choose=choose if when_is_sound else None, viewer=actor
@@ -120,7 +123,8 @@ def make(
     problems += named.problems
     if not when_is_sound or named.holder is None:
         raise Refused(problems)
-    plan = Plan(pieces, Interval(command.start, command.end), recipe)
+    stated = _stated_draws(session, command, facility_id, named.holder, actor, problems)
+    plan = Plan(pieces, Interval(command.start, command.end), recipe, stated=stated, ambient=command.ambient)
     problems += _standing_problems(session, command, plan, named.holder, actor, now)
     checked = check_plan(
         session,
@@ -143,7 +147,14 @@ def make(
     reservation = _build(command, actor, now, plan, named, checked)
     session.add(reservation)
     session.flush()
-    occupy(session, reservation, checked.placing.placements, now=now)
+    occupy(
+        session,
+        reservation,
+        checked.placing.placements,
+        now=now,
+        moves=checked.placing.moves,
+        pooled=checked.placing.pooled,
+    )
     draw(session, reservation, checked.draws)
     if reservation.status == Status.IN_USE:
         session.flush()
@@ -170,6 +181,22 @@ def make(
         history=history_views(told, reservation),
         messages=(),
     )
+
+
+def _stated_draws(
+    session: Session,
+    command: RequestReservation,
+    facility_id: int,
+    holder: User,
+    actor: Viewer,
+    problems: list[Problem],
+) -> dict[str, int]:
+    if not command.draws:
+        return {}
+    is_block = command.kind == "block" or command.hold == "option"  # neither has a customer's account
+    draws.refuse_unless_theirs(session, actor, facility_id, holder_id=holder.id, is_block=is_block)
+    problems += draws.reason_problems(command.draws, command.reason)
+    return draws.stated(session, facility_id, command.draws, {}, problems)
 
 
 def _standing_problems(
@@ -309,9 +336,9 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
     manages = asking.actor.manages(plan.facility.id)
     # Nobody sets a rule aside for themselves, not even where they are the only manager.
     may_override = manages and (asking.for_customer or asking.holder_id != asking.actor.id)
-    spans, utilities = facts.draws_of(session, plan)
     own = asking.reservation_id
-    placing = facts.place(session, plan, apart_from=own, prefer=_own_places(session, own))
+    placing = facts.place(session, plan, now=asking.now, apart_from=own, prefer=_own_places(session, own))
+    spans, utilities = facts.draws_of(session, plan)
     known = Facts(
         now=asking.now,
         use=plan.use,
@@ -325,7 +352,7 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
         free_of_lead=asking.proposed or asking.keep_start,
         enter_past=manages or asking.keep_start,
         is_block=asking.is_block,
-        ambient_clashes=environments.ambient_clashes(session, plan, apart_from=own),
+        ambient_clashes={} if asking.is_block else sharing.clashes(session, plan, apart_from=own),
         traceable=asking.traceable,
     )
     problems = policy.check(known, Phase.REQUEST)
@@ -396,6 +423,7 @@ def _build(
         check_in="required" if guarded else "none",
         grace=min((int(p.policy.grace.total_seconds()) for p in guarded), default=0),
         overridden=sorted(checked.overridden),
+        draws_stated=dict(plan.stated),
         decide_by=facts.decide_by(plan, now),
         timing=of_all(p.timing for p in plan.facts).stored(),
         created_at=now,
@@ -544,6 +572,7 @@ def _tell(
             "equipment": [[piece.equipment_id, piece.places] for piece in reservation.pieces],
             "overridden": reservation.overridden,
             **({"hold": command.hold} if command.hold else {}),
+            **({"draws": draws.in_words(session, stated)} if (stated := reservation.draws_stated) else {}),
         },
         reason=command.reason,
     )

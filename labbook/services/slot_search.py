@@ -17,11 +17,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
-from labbook.domain.capability import same, surplus
+from labbook.domain.capability import surplus
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need
 from labbook.domain.policy import OrganisationFacts, is_attended
+from labbook.domain.sharing import clash
 from labbook.domain.slots import (
     Ask,
     Because,
@@ -46,7 +47,7 @@ from labbook.models import (
     QualificationKind,
     Utility,
 )
-from labbook.services import environments, facts
+from labbook.services import environments, facts, sharing
 from labbook.services.commands import Wanted
 from labbook.services.occupancy import drawn_spans, occupied_spans
 
@@ -448,13 +449,13 @@ class _Looking:
         """On shared pieces, what runs under another profile than the one asked for."""
         mine = dict(self.recipe.ambient) if self.recipe is not None else dict(self.asked.ambient)
         shared = [piece.id for piece in self.pieces.values() if piece.places > 1]
-        if not mine or not shared or self.asked.empty:
+        if not shared or self.asked.empty:
             return {}
         found: dict[str, list[Closed]] = {}
-        for slug, start, end, ambient in environments.ambients(
-            self.session, shared, within, apart_from=self.asked.apart_from
+        for slug, start, end, ambient in sharing.profiles(
+            self.session, shared, within, apart_from=self.asked.apart_from, stated_only=not mine
         ):
-            if not same(ambient, mine):
+            if clash(self.pieces[slug].capabilities, mine, ambient):
                 found.setdefault(slug, []).append(Closed("other_ambient", (ticks(start), ticks(end))))
         return found
 

@@ -246,7 +246,7 @@ class _Planning:
         assert self.scene.slipping is not None
         for row in rows:
             if row.status != Status.IN_USE:
-                changes.settle(self.session, row, [], self.now)
+                changes.settle(self.session, row, facts.Placing((), ()), self.now)
         for each in self.scene.slipping.allocations:
             if each.blocking and each.change_id is None:
                 each.ends_at = max(each.ends_at, self.scene.own.occupied.end)

@@ -210,10 +210,10 @@ def _with_equipment(session: Session, ids: Sequence[int], now: datetime) -> _Out
     """The same for rows whose steps have to do with others, once the locks that they need are taken."""
     lock_equipment_of(session, ids)
     steps = _these(session, ids, now)
-    held = _kept_waiting(session, steps, now)
     growing = [each.row.id for each in steps if each.step in (Step.OVERRUN, Step.GROWN)]
     if growing:
         overruns.grow(session, growing, now)
+    held = _kept_waiting(session, steps, now)  # of a pool, who comes next may have another unit now
     for each in steps:
         # What is displaced keeps what was proposed for it: that is wanted now more than before.
         if each.step is not None and each.step in ACTIONS and each.row.id not in held:

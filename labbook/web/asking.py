@@ -19,25 +19,33 @@ from labbook.web.fields import Fields, lookup
 _PLACES_LIMIT = 100_000
 
 
-def rows(form: MultiDict[str, str]) -> list[tuple[str, str]]:
-    """Slug and places of each line of the form, with an empty one where another was asked for."""
-    slugs, places = form.getlist("equipment"), form.getlist("places")
-    found = [(lookup(slug), places[i] if i < len(places) else "1") for i, slug in enumerate(slugs)]
+def rows(form: MultiDict[str, str]) -> list[tuple[str, str, bool]]:
+    """Slug, places and whether it is wanted whole, of each line of the form; with an empty one where another
+    was asked for.
+    """
+    slugs, places, whole = (form.getlist(name) for name in ("equipment", "places", "whole"))
+    found = [
+        (lookup(slug), places[i] if i < len(places) else "1", str(i) in whole) for i, slug in enumerate(slugs)
+    ]
     if (gone := form.get("remove", "")).isdecimal() and int(gone[:4]) < len(found):
         del found[int(gone[:4])]
     if "add" in form or not found:
-        found.append(("", "1"))
+        found.append(("", "1", False))
     return found
 
 
 def zone_of(form: MultiDict[str, str], offered: BookingChoices) -> ZoneInfo:
     """The wall clock that the form's times are on."""
-    slugs = [slug for slug, _places in rows(form) if slug]
+    slugs = [slug for slug, *_ in rows(form) if slug]
     return ZoneInfo(offered.zone_of(slugs, form.get("environment")))
 
 
 def wanted(read: Fields) -> tuple[Wanted, ...]:
-    return tuple(Wanted(slug, _places(places, read)) for slug, places in rows(read.form) if slug)
+    return tuple(
+        Wanted(slug, 1 if whole else _places(places, read), whole)
+        for slug, places, whole in rows(read.form)
+        if slug
+    )
 
 
 def period(read: Fields, zone: ZoneInfo) -> Interval | None:
@@ -92,6 +100,7 @@ def command(read: Fields, offered: BookingChoices) -> RequestReservation:
             participants=read.listed("participants"),
             traceable=read.ticked("traceable"),
             kind="block" if read.chosen("kind") == "block" else "booking",
+            draws={slug: text for slug, text in drawn(read).items() if text},
             override=tuple(read.form.getlist("override")),
             reason=read.text("reason"),
             hold="option" if customer or option_until else None,
@@ -99,6 +108,15 @@ def command(read: Fields, offered: BookingChoices) -> RequestReservation:
             decide_by=option_until,
         ),
     )
+
+
+DRAWN = "draws."
+
+
+def drawn(read: Fields) -> dict[str, str | None]:
+    """Utility -> what was typed for it; None where nothing was."""
+    named = sorted(name for name in read.form if name.startswith(DRAWN))
+    return {lookup(name.removeprefix(DRAWN)): read.chosen(name) for name in named}
 
 
 def _places(text: str, read: Fields) -> int:

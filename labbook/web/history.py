@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,6 +67,8 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
             yield _("%(what)s %(old)s → %(new)s", what=what, old=old, new=new) if old else f"{what} {new}"
     if "equipment" in entry.old and entry.old["equipment"] != entry.new.get("equipment"):
         yield _("other equipment")
+    if entry.action != "request" and ("draws" in entry.old or "draws" in entry.new):
+        yield _("draws %(old)s → %(new)s", old=_drawn(entry.old), new=_drawn(entry.new))
     if entry.action == "edit":
         yield ", ".join(_edited(entry))
     if entry.action in ("transfer", "convert"):
@@ -89,6 +91,12 @@ def _details(view: ReservationView, entry: HistoryView) -> Iterator[str]:
         yield _("cause: %(cause)s", cause=in_words(cause))
     if overridden := entry.new.get("overridden"):
         yield _("set aside: %(rules)s", rules=", ".join(in_words(code) for code in overridden))
+
+
+def _drawn(side: Mapping[str, Any]) -> str:
+    """``"feeder-a 4 kVA"``; nothing stated is what is reckoned."""
+    stated = side.get("draws") or {}
+    return ", ".join(f"{slug} {amount}" for slug, amount in stated.items()) or _("as reckoned")
 
 
 def _visit(entry: HistoryView, zone: ZoneInfo, locale: str) -> str:

@@ -121,7 +121,7 @@ def show(public_id: str) -> str:
     view = reservation_views.find(database(), public_id, viewer=actor)
     kept = keeping.shown_again()
     zone = ZoneInfo(view.zone)
-    editing = bool({"edit", "move", "propose", "transfer"} & view.allowed)
+    editing = bool({"edit", "move", "propose", "transfer", "draws"} & view.allowed)
     offered = choices.for_booking(database(), viewer=actor) if editing else None
     now_fields = _fields_of(view, zone)
     values = _merged(now_fields, kept)
@@ -133,7 +133,10 @@ def show(public_id: str) -> str:
         alternatives=_alternatives(view),
         now=now(),
         zone=view.zone,
-        names={piece.slug: piece.name for piece in view.equipment},
+        names={
+            **(offered.utilities if offered else {}),
+            **{piece.slug: piece.name for piece in view.equipment},
+        },
         clock=running.shown(view, kept, now()),
         visit_state=running.state,
         kept=kept,
@@ -143,9 +146,11 @@ def show(public_id: str) -> str:
         since=history.since(view, kept.form.get("seen", "")) if kept and kept.notice else [],
         was=now_fields,
         values=values,
-        rows=[*(row for row in asking.rows(values) if row[0]), ("", "1")],
+        rows=[*(row for row in asking.rows(values) if row[0]), ("", "1", False)],
         fold={n: fields.is_fold_day(now_fields.get(f"{n}_date", ""), zone) for n in ("start", "end")},
         choices=offered,
+        drawable=[u for u in offered.stated if u.facility == view.facility] if offered else [],
+        stated={each.utility: each.amount for each in view.draws if each.stated},
         project_options=[(each.slug, each.name) for each in offered.projects] if offered else [],
         causes={"user": _("The user's"), "lab": _("The lab's"), "fault": _("A fault's")},
         staffs=view.is_staff,
@@ -202,6 +207,7 @@ def _fields_of(view: ReservationView, zone: ZoneInfo) -> MultiDict[str, str]:
     )
     found.setlist("equipment", [piece.slug for piece in view.equipment])
     found.setlist("places", [str(piece.places) for piece in view.equipment])
+    found.setlist("whole", [str(n) for n, piece in enumerate(view.equipment) if piece.whole])
     return found
 
 
@@ -255,6 +261,16 @@ def propose(public_id: str) -> Response:
     return done(made, _("Proposed. It is held until the holder answers."))
 
 
+@blueprint.post("/reservations/<public_id>/draws")
+def draws(public_id: str) -> Response:
+    """What a manager states that it draws; an empty field is what is reckoned."""
+    theirs(public_id, "draws", "requested", "approved", "in_use")
+    read = Fields(request.form)
+    wish = ChangeReservation(draws=asking.drawn(read), reason=read.text("reason"))
+    made = changes.change(database(), public_id, wish, revision=revision_of(read), actor=viewer(), now=now())
+    return done(made, _("Changed."))
+
+
 @blueprint.post("/reservations/<public_id>/withdraw")
 def withdraw(public_id: str) -> Response:
     read = Fields(request.form)
@@ -306,13 +322,13 @@ def _wish(read: Fields, before: ReservationView) -> ChangeReservation:
     if "title" in read.form and title is None:
         raise Refused([Problem("missing", "title")])
     wanted = _wanted(read)
-    same = {(p.slug, p.places) for p in before.equipment}
+    same = {(p.slug, 1 if p.whole else p.places, p.whole) for p in before.equipment}
     listed = read.listed("participants")
     people = {p.email for p in before.participants}
     return ChangeReservation(
         start=start if start != before.start else None,
         end=end if end != before.end else None,
-        equipment=wanted if wanted and {(w.slug, w.places) for w in wanted} != same else None,
+        equipment=wanted if wanted and {(w.slug, w.places, w.whole) for w in wanted} != same else None,
         title=title if title != before.title else None,
         notes=notes if notes != before.notes else None,
         project=fields.lookup(read.line("project"))
@@ -326,11 +342,12 @@ def _wish(read: Fields, before: ReservationView) -> ChangeReservation:
 
 def _wanted(read: Fields) -> tuple[Wanted, ...]:
     slugs, places = read.form.getlist("equipment"), read.form.getlist("places")
+    whole = read.form.getlist("whole")
     found = []
     for i, slug in enumerate(slugs):
-        count = places[i] if i < len(places) else "1"
+        count = places[i] if i < len(places) and str(i) not in whole else "1"
         if slug and not (count.isascii() and count.isdecimal() and 0 < int(count[:9]) < 100_000):
             raise Refused([Problem("bad_number", "equipment", params={"value": count[:40]})])
         if slug:
-            found.append(Wanted(fields.lookup(slug), int(count)))
+            found.append(Wanted(fields.lookup(slug), int(count), str(i) in whole))
     return tuple(found)

@@ -317,3 +317,36 @@ def test_an_explicit_null_empties_what_may_be_empty(anna: Script) -> None:
     assert {name: answer[name] for name in emptied} == emptied | {"notes": "", "participants": []}
     kept = anna.ask("PATCH", path, {"reason": None, "override": None}, If_Match="*").json
     assert kept["title"] == made["title"]
+
+
+def test_a_manager_states_what_it_draws_and_the_answer_says_it_to_those_who_see_it(
+    app: Flask, app_cast: Cast
+) -> None:
+    anna, mia, carla = (Script(app, who) for who in (app_cast.anna, app_cast.mia, app_cast.carla))
+    one = anna.book("source").json
+    assert one["draws"] == {"feeder-a": "6 kVA"}
+    path = f"/reservations/{one['id']}"
+    body = {"draws": {"feeder-a": "4000 VA"}, "reason": "Measured"}
+    assert anna.ask("PATCH", path, body, If_Match="*").status_code == 403
+    assert carla.ask("PATCH", path, body, If_Match="*").status_code == 404
+    stated = mia.ask("PATCH", path, body, If_Match=f'"{one["revision"]}"')
+    assert stated.json["draws"] == {"feeder-a": "4 kVA"}
+    wrong = {"draws": {"feeder-a": 4, "feeder-b": "1 kVA"}}
+    assert codes(mia.ask("PATCH", path, wrong, If_Match="*")) == {"wrong_type"}
+    wrong = {"draws": {"feeder-a": "11 kVA", "feeder-b": "1 kVA"}}
+    assert codes(mia.ask("PATCH", path, wrong, If_Match="*")) == {"unknown_utility", "reason_missing"}
+    back = mia.ask("PATCH", path, {"draws": {"feeder-a": None}, "reason": "Again"}, If_Match="*")
+    assert back.json["draws"] == {"feeder-a": "6 kVA"}
+    proposed = mia.ask("POST", f"{path}/propose", {"draws": {}})
+    assert codes(proposed) == {"unknown_field"}
+
+
+def test_draws_are_stated_with_an_approval_or_for_somebody_else(app: Flask, app_cast: Cast) -> None:
+    anna, mia = Script(app, app_cast.anna), Script(app, app_cast.mia)
+    one = anna.book("chamber").json
+    step = {"draws": {"feeder-a": "2 kVA"}, "reason": "Its load"}
+    approved = mia.ask("POST", f"/reservations/{one['id']}/approve", step)
+    assert (approved.status_code, approved.json["draws"]) == (200, {"feeder-a": "2 kVA"})
+    for_anna = mia.book("source", holder="anna@alpha.example", **step)
+    assert (for_anna.status_code, for_anna.json["draws"]) == (201, {"feeder-a": "2 kVA"})
+    assert mia.book("source-2", **step).status_code == 403

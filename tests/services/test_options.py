@@ -165,7 +165,7 @@ def test_an_option_is_nobodys_to_approve_and_says_what_it_is(session: Session, c
         with pytest.raises(Refused) as refused:
             step(session, Decide(held.id, reason="No", to=cast.bo.email), actor=cast.max, now=NOW)
         assert codes(refused) == {"held_as_option"}
-    assert held.allowed == {"edit", "move", "cancel", "message", "convert", "prolong"}
+    assert held.allowed == {"edit", "move", "cancel", "message", "convert", "prolong", "draws"}
 
 
 def test_only_managers_of_the_facility_deal_with_its_options(session: Session, cast: Cast) -> None:

@@ -339,6 +339,7 @@ MAY_TRY = {
     "message": "anna mia max tom ada",
     "change": "anna mia max ada",
     "propose": "mia max ada",
+    "draws": "mia max ada",
     "withdraw": "anna mia max ada",
     "permit": "mia max ada",
     "visits": "anna mia max tom ada",
@@ -358,9 +359,9 @@ def test_a_step_is_for_whom_the_table_says(house: House, app: Flask, name: str) 
     desk = getattr(house, name)
     refused = 404 if name == "carla" else 403
     routes = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/reservations/<public_id>/")]
-    steps = {*reservations.STEPS, "change", "propose", "withdraw", "visits"}
+    steps = {*reservations.STEPS, "change", "propose", "draws", "withdraw", "visits"}
     steps |= {*long_tests.TEST_STEPS, *(f"visits/x/{each}" for each in long_tests.VISIT_STEPS)}
-    assert len(routes) == 5 + len(long_tests.TEST_STEPS) + len(long_tests.VISIT_STEPS)
+    assert len(routes) == 6 + len(long_tests.TEST_STEPS) + len(long_tests.VISIT_STEPS)
     assert steps == set(MAY_TRY)
     for one in sorted(steps):
         # Without what the step needs: whoever may try it is told what is missing, and nothing happens.
@@ -372,3 +373,18 @@ def test_a_step_is_for_whom_the_table_says(house: House, app: Flask, name: str) 
             assert status == 403, one
         else:
             assert status == refused, one
+
+
+def test_a_manager_states_its_draws_on_the_page_and_nobody_else_is_offered_it(house: House) -> None:
+    path = booked(house.anna, "source")
+    assert "6 kVA" in house.anna.get(path).text
+    assert not house.anna.get(path).offers("draws")
+    refused = step(house.mia, path, "draws", **{"draws.feeder-a": "11 kVA", "reason": "Measured"})
+    assert "Feeder A would carry 11 kVA" in refused.text
+    assert refused.value("draws.feeder-a") == "11 kVA"
+    stated = step(house.mia, path, "draws", **{"draws.feeder-a": "4 kVA", "reason": "Measured"})
+    assert "4 kVA" in stated.text
+    assert "as stated" in stated.text
+    assert "draws as reckoned → feeder-a 4 kVA" in stated.text
+    back = step(house.mia, path, "draws", **{"draws.feeder-a": "", "reason": "No"})
+    assert "as stated" not in back.text
