@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from labbook.models.base import Base, Key
@@ -41,7 +41,11 @@ class FaultReport(Base):
     __table_args__ = (
         CheckConstraint("severity IN ('unusable','impaired','note')", name="severity"),
         Index("ix_fault_reports_equipment", "equipment_id", "closed_at"),
-    )
+        Index("ix_fault_reports_reporter", "reported_by_id", "at"),
+        Index("ix_fault_reports_device", "device_id", "at"),
+        Index("ix_fault_reports_open", "at", postgresql_where=text("closed_at IS NULL"),
+              sqlite_where=text("closed_at IS NULL")),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     public_id: Mapped[str] = mapped_column(unique=True)
@@ -68,13 +72,17 @@ class Relay(Base):
     """
 
     __tablename__ = "relays"
-    __table_args__ = (Index("ix_relays_equipment", "equipment_id", "at"),)
+    __table_args__ = (
+        Index("ix_relays_equipment", "equipment_id", "at"),
+        Index("ix_relays_sender", "sender_id", "at"),
+        Index("ix_relays_device", "device_id", "at"),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     public_id: Mapped[str] = mapped_column(unique=True)
     equipment_id: Mapped[int] = mapped_column(ForeignKey("equipment.id"))
     reservation_id: Mapped[int | None] = mapped_column(ForeignKey("reservations.id"), index=True)
-    sender_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("kiosk_devices.id"))
     matter: Mapped[str]
     remark_id: Mapped[int | None] = mapped_column(ForeignKey("remarks.id"))

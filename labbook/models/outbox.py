@@ -26,6 +26,8 @@ class OutboxMessage(Base):
               sqlite_where=text("due_at IS NOT NULL")),
         Index("ix_outbox_failed", "failed_at", postgresql_where=text("failed_at IS NOT NULL"),
               sqlite_where=text("failed_at IS NOT NULL")),
+        Index("ix_outbox_digest", "user_id", "due_at", postgresql_where=text("digest"),
+              sqlite_where=text("digest = 1")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -35,12 +35,13 @@ class WaitlistEntry(Base):
         Index("ix_waitlist_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
               sqlite_where=text("due_at IS NOT NULL")),
         Index("ix_waitlist_user", "user_id", "state"),
+        Index("ix_waitlist_facility", "facility_id", "state"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     public_id: Mapped[str] = mapped_column(unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    facility_id: Mapped[int] = mapped_column(ForeignKey("facilities.id"), index=True)
+    facility_id: Mapped[int] = mapped_column(ForeignKey("facilities.id"))
     mode: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="waiting")
     earliest: Mapped[datetime]
