@@ -15,7 +15,7 @@ from babel.numbers import format_decimal
 from babel.units import format_unit
 
 from labbook.formats.catalogue_wording import CATALOGUE_SENTENCES
-from labbook.formats.words import N_, localised, translations
+from labbook.formats.words import N_, localised, translations, word
 
 __all__ = ["SENTENCES", "TYPES", "localised", "sentence", "translated"]
 
@@ -239,6 +239,8 @@ def translated(message: str, locale: str) -> str:
 def _written(name: str, value: Any, locale: str, zone: tzinfo) -> str:
     if name == "expected" and value in TYPES:
         return translated(TYPES[value], locale)
+    if name in ("qualification", "category") and isinstance(value, str):
+        return word(value, locale)
     if isinstance(value, datetime):
         written = format_datetime(value.astimezone(zone), "yyyy-MM-dd HH:mm", locale=locale)
         return written + (" UTC" if zone is UTC else "")

@@ -109,8 +109,8 @@ class Standby:
 class ReservationView:
     """A reservation in full. ``allowed`` are the steps that this viewer may take now, ``is_staff`` whether
     they are staff of its facility. ``hold``: an ``offer`` from the waitlist or an ``option`` of the lab's,
-    held until ``decide_by``; ``customer`` is for staff only. ``long_test``: None for what is short and not
-    visited, and in lists."""
+    held until ``decide_by``; ``customer`` is for staff only. ``environment_known``: whether the viewer may
+    open the recipe. ``long_test``: None for what is short and not visited, and in lists."""
 
     id: str
     kind: str
@@ -126,6 +126,7 @@ class ReservationView:
     equipment: Sequence[PieceView]
     environment: str | None
     environment_name: Mapping[str, str] | None
+    environment_known: bool
     standby: Standby | None
     title: str
     notes: str
@@ -329,6 +330,12 @@ def _names_in(
     return _Names(equipment, people, texts)
 
 
+def _knows(viewer: Viewer, recipe: EnvironmentVersion) -> bool:
+    """A project's member from elsewhere reads by what a reservation was made, and not that recipe itself."""
+    home = recipe.environment
+    return scope_of(viewer).has_recipe(home.facility_id, home.organisation_id)
+
+
 def standby_of(recipe: EnvironmentVersion | None) -> Standby | None:
     """None where the recipe says neither."""
     if recipe is None or not (recipe.on_call or recipe.safe_state):
@@ -363,6 +370,7 @@ def summary_of(
         equipment=_pieces(reservation),
         environment=recipe.environment.slug if recipe else None,
         environment_name=recipe.name if recipe else None,
+        environment_known=recipe is not None and _knows(viewer, recipe),
         standby=standby_of(recipe),
         title=reservation.title,
         notes=reservation.notes,

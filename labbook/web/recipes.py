@@ -40,8 +40,8 @@ def managed() -> str:
 @blueprint.get("/environments/new")
 def new() -> str:
     """``?facility=&need=``, or ``?like=`` for what somebody may see and wants otherwise."""
-    lab = _lab(request.args.get("facility", ""))
     form = recipe_form.of_query(request.args.getlist("need"))
+    lab = _lab(lookup(request.args.get("facility", "")) or _home_of(form))
     if like := lookup(request.args.get("like", "")):
         original = recipe_views.find(database(), like, viewer=viewer())
         lab, form = _lab(original.facility), recipe_form.of_view(original)
@@ -136,6 +136,13 @@ def _lab(slug: str) -> _Lab:
         raise Refused([Problem("unknown_facility", "facility", params={"facility": slug})])
     others = [each for each in found if each.slug != chosen.slug]
     return _Lab(chosen, chosen.slug in managed, others)
+
+
+def _home_of(form: MultiDict[str, str]) -> str:
+    """The facility that has what the first need asks for; empty where none has."""
+    category = form.get("need-0-what", "").partition(":")[2]
+    found = equipment.search_equipment(database(), Sought(category=category)) if category else []
+    return found[0].facility if found else ""
 
 
 def _lab_of(view: EnvironmentView) -> _Lab:

@@ -11,6 +11,7 @@ import pytest
 
 import labbook
 from labbook.formats.wording import SENTENCES, sentence
+from labbook.formats.words import humanised
 
 PACKAGE = Path(labbook.__file__).parent
 
@@ -51,3 +52,16 @@ def test_parameters_are_written_for_people() -> None:
 
 def test_an_unknown_language_is_answered_in_english() -> None:
     assert sentence("missing", {}, "xx") == sentence("missing", {}, "en")
+
+
+def test_kinds_and_categories_are_words_and_abbreviations_keep_their_capitals() -> None:
+    assert (
+        sentence("qualification_missing", {"qualification": "hv-dc"})
+        == "The qualification “HV DC” is needed."
+    )
+    assert [humanised(code) for code in ("emi-receiver", "dc_voltage", "en-50191", "climate-chamber")] == [
+        "EMI receiver",
+        "DC voltage",
+        "EN 50191",
+        "climate chamber",
+    ]

@@ -324,3 +324,15 @@ def test_a_recipe_is_a_row_of_its_own_facility(session: Session, cast: Cast, own
         cast.anna.organisation_id,
         1,
     )
+
+
+def test_a_member_of_the_project_reads_by_what_it_was_booked_and_does_not_open_it(
+    session: Session, cast: Cast, own: str
+) -> None:
+    wished = replace(wish(), environment=own, project="joint")
+    booked = reservations.request(session, wished, actor=cast.anna, now=NOW)
+    known = {
+        who: reservation_views.find(session, booked.id, viewer=getattr(cast, who)).environment_known
+        for who in ("anna", "bo", "mia", "dorte")
+    }
+    assert known == {"anna": True, "bo": True, "mia": True, "dorte": False}

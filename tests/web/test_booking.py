@@ -133,7 +133,7 @@ def test_a_conflict_offers_the_next_times_and_one_can_be_taken(anna: Desk) -> No
         ({"places": "-1"}, "“-1” is not a whole number from 1."),
         ({"places": "9" * 5000}, "is not a whole number from 1."),
         ({"places": "2"}, "Scope has 1 places; 2 were asked for."),
-        ({"equipment": "hipot"}, "The qualification “hv” is needed."),
+        ({"equipment": "hipot"}, "The qualification “HV” is needed."),
     ],
 )
 def test_bad_input_is_answered_in_clear_words(anna: Desk, wrong: dict[str, str], words: str) -> None:

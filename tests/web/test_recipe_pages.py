@@ -57,6 +57,7 @@ def test_a_manager_writes_a_recipe_and_reads_it_on_its_page(mia: Desk) -> None:
     for said in ("Soak", "Cycler", "2 places", "85 °C", "1000 h", "168 h, 500 h", "2 kVA of Feeder A"):
         assert said in text
     assert "Scope, Scope 2" in text  # what would meet the second need today
+    assert "/book/find?environment=soak&amp;duration=1000+h" in mia.get("/environments/soak").html
     page = mia.get("/environments/soak/edit")
     assert page.value("need-0-what") == "equipment:cycler"
     assert (page.value("setup"), page.value("run"), page.value("edited_from")) == ("2 h", "1000 h", "1")
@@ -140,7 +141,7 @@ def test_it_is_retired_and_taken_back(app: Flask, app_cast: Cast, mia: Desk) -> 
     anna = Desk(app, app_cast.anna)
     assert "Soak" not in anna.get("/environments").text
     assert "retired" in anna.get("/environments/soak").text
-    assert "/book?environment=soak" not in anna.get("/environments/soak").html
+    assert "Find a time" not in anna.get("/environments/soak").text
     assert mia.post("/environments/soak/restore").status == 303
     assert "Soak" in anna.get("/environments").text
 
