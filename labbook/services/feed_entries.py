@@ -20,7 +20,7 @@ from labbook.domain.visibility import scope_of
 from labbook.formats.feed_words import words
 from labbook.formats.icalendar import CalendarEntry, CalendarHead, EntryStatus, unattended
 from labbook.formats.moments import running
-from labbook.formats.words import localised
+from labbook.formats.words import localised, word
 from labbook.models import (
     Allocation,
     Change,
@@ -330,7 +330,9 @@ class Reading:
             status=SHOWN_AS[row.status],
             description="" if reference_only else self._description(row, pieces),
             location=location((item.room for item in used), facility),
-            categories=() if reference_only else (*_distinct(i.category for i in used), row.activity),
+            categories=()
+            if reference_only
+            else (*_distinct(word(i.category, self.locale) for i in used), row.activity),
             url=f"{self.subscription.base_url}/reservations/{row.public_id}",
         )
         visited = [each for visit in visits if (each := self._visit(visit, row, entry, title)) is not None]

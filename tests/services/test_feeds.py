@@ -193,7 +193,7 @@ def test_an_entry_in_full_tells_where_what_and_for_whom(world: World) -> None:
     (entry,) = world.events(world.subscribe("ada", "mine"))
     assert str(entry["location"]) == "hall, Power lab"
     assert str(entry["url"]) == f"{BASE_URL}/reservations/res00"
-    assert entry["categories"].cats == ["climate-chamber", "oscilloscope", "economic"]
+    assert entry["categories"].cats == ["climate chamber", "oscilloscope", "economic"]
     assert str(entry["description"]) == ("Equipment: Chamber, Scope\nProject: Inverter\nHolder: Ada, Alpha")
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Forbidden, NotFound, Refused
-from labbook.models import Environment, EnvironmentVersion, QualificationKind, Reservation
+from labbook.models import Environment, EnvironmentVersion, QualificationKind, Reservation, User
 from labbook.services import (
     catalogue,
     choices,
@@ -23,6 +23,7 @@ from labbook.services import (
     reservation_views,
     reservations,
     slot_search,
+    transaction,
 )
 from labbook.services.feeds import CreateFeed
 from labbook.services.recipes import KeepRecipe, Kept
@@ -336,3 +337,22 @@ def test_a_member_of_the_project_reads_by_what_it_was_booked_and_does_not_open_i
         for who in ("anna", "bo", "mia", "dorte")
     }
     assert known == {"anna": True, "bo": True, "mia": True, "dorte": False}
+
+
+def test_who_left_the_organisation_reads_no_more_of_its_recipe_in_a_calendar(
+    session: Session, cast: Cast, own: str
+) -> None:
+    made = feeds.create(session, CreateFeed(f"environment:{own}"), actor=cast.anna, now=NOW)
+
+    def read() -> str:
+        session.rollback()
+        found = feeds.read(session, made.secret, now=NOW, base_url="http://lab.example")
+        return found.content.decode()
+
+    assert "X-WR-CALNAME:Soak" in read()
+
+    def leave() -> None:
+        session.get_one(User, cast.anna.id).organisation_id = cast.carla.organisation_id
+
+    transaction.write(session, leave)
+    assert "Soak" not in read()
