@@ -12,6 +12,7 @@ from labbook.api import (
     problems,
     reservations,
     slots,
+    utilities,
     waitlist,
 )
 from labbook.api.problems import http_error as http_error
@@ -24,7 +25,7 @@ def register(app: Flask) -> None:
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     asking.guard(blueprint)
     problems.handle(blueprint)
-    for noun in (reservations, long_tests, calendar, catalogue, slots, people, waitlist):
+    for noun in (reservations, long_tests, calendar, catalogue, slots, utilities, people, waitlist):
         noun.register(blueprint)
     app.register_blueprint(blueprint)
     documentation.register(app)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from flask import Blueprint, Response, request
 
@@ -34,13 +35,18 @@ def show() -> Response:
     query.settle()
     assert since is not None
     assert until is not None
-    asked = (viewer(), request.query_string)
+    window = Window(Interval(since, until), **window_of)  # type: ignore[arg-type]
+    return remembered(lambda: {"items": _items(calendar.read(database(), window, viewer=viewer()))})
+
+
+def remembered(read: Callable[[], Any]) -> Response:
+    """What ``read`` answers to this address, with its tag; 304 where nothing changed of it."""
+    asked = (viewer(), request.full_path.encode())
     counted = changes()
     known = _tags.get(asked)
     if known is not None and known[0] == counted and request.if_none_match.contains(known[1]):
         return _tagged(Response(status=304), known[1])
-    window = Window(Interval(since, until), **window_of)  # type: ignore[arg-type]
-    answer = json_answer({"items": _items(calendar.read(database(), window, viewer=viewer()))})
+    answer = json_answer(read())
     tag = hashlib.sha256(b"%d " % viewer().id + answer.get_data()).hexdigest()[:32]
     _tags.put(asked, (counted, tag))
     if request.if_none_match.contains(tag):

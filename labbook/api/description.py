@@ -412,6 +412,38 @@ _ENVIRONMENT = _object(
     example={"type": "boolean"},
 )
 
+_LOAD = _object(
+    ("slug", "capacity", "unit", "exact", "steps"),
+    slug=SLUG,
+    name=_ref("Name"),
+    facility=SLUG,
+    capacity={"type": "number", "description": "In `unit`."},
+    unit=_string(),
+    exact={
+        "type": "boolean",
+        "description": "The staff's. Otherwise what others draw is counted in round figures, upwards.",
+    },
+    steps=_list(
+        _object(
+            ("at", "drawn", "seen"),
+            at=INSTANT,
+            drawn={"type": "number", "description": "From then on until the next step."},
+            seen={"type": "number", "description": "Of that, by reservations that you see in full."},
+        )
+    ),
+    reservations=_list(
+        _object(
+            ("id", "title", "start", "end", "drawn"),
+            id=_string("Opaque."),
+            title=_string(),
+            start=INSTANT,
+            end=INSTANT,
+            drawn={"type": "number"},
+        ),
+        description="Those that you see in full.",
+    ),
+)
+
 _ACCESS = _object(
     ("allowed", "reservation", "until"),
     allowed={
@@ -578,6 +610,7 @@ SCHEMAS: Mapping[str, Json] = {
     ),
     "Environment": _ENVIRONMENT,
     "Access": _ACCESS,
+    "Load": _LOAD,
     "Project": _PROJECT,
     "Me": _ME,
     "WaitlistEntry": _WAITLIST_ENTRY,
@@ -838,6 +871,17 @@ def _catalogue_paths() -> Json:
                     "304": {"description": "Nothing has changed."},
                 },
             }
+        },
+        "/utilities/{slug}": {
+            "parameters": [_SLUG_IN_PATH],
+            "get": {
+                "summary": "What is drawn of a utility over time; `If-None-Match` gives 304",
+                "parameters": [{**_FROM, "required": True}, {**_TO, "required": True}],
+                "responses": {
+                    **_answers(200, "Its capacity, and the steps of what is drawn.", _ref("Load"), 404, 422),
+                    "304": {"description": "Nothing has changed."},
+                },
+            },
         },
         "/slots": {
             "get": {

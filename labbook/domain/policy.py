@@ -15,6 +15,7 @@ from enum import StrEnum
 from labbook.domain.errors import Problem, Weight
 from labbook.domain.interval import Interval
 from labbook.domain.timing import UNSTATED, Timing
+from labbook.domain.utility import coarse
 from labbook.domain.wall_time import Hours, local_date, on_grid
 
 
@@ -74,13 +75,24 @@ class OrganisationFacts:
 
 @dataclass(frozen=True)
 class BudgetFacts:
-    """The peak that a utility would reach with this reservation, in thousandths of ``unit``."""
+    """The peak that a utility would reach with this reservation, in thousandths of ``unit``; ``own`` of it is
+    this one's.
+    """
 
     utility: str
     capacity: int
     peak: int
     at: datetime
     unit: str
+    own: int = 0
+    exact: bool = True
+
+    @property
+    def told(self) -> int:
+        """The peak as whoever asks is told it: to the staff exactly, to others with the rest in round
+        figures.
+        """
+        return self.peak if self.exact else self.own + coarse(self.peak - self.own, self.capacity)
 
 
 @dataclass(frozen=True)
@@ -304,7 +316,7 @@ def over_budget(budgets: Iterable[BudgetFacts]) -> Iterator[Problem]:
                 "start",
                 params={
                     "utility": budget.utility,
-                    "peak": budget.peak / 1000,
+                    "peak": budget.told / 1000,
                     "capacity": budget.capacity / 1000,
                     "unit": budget.unit,
                     "at": budget.at,

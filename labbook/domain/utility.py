@@ -27,6 +27,39 @@ def peak(draws: Iterable[tuple[Interval, int]], within: Interval) -> tuple[int, 
     )
 
 
+def levels(draws: Iterable[tuple[Interval, int]], within: Interval) -> list[tuple[datetime, int]]:
+    """The sum from each instant on until the next, beginning with ``within``; only where it changes."""
+    changes: dict[datetime, int] = {within.start: 0}
+    for interval, amount in draws:
+        if interval.overlaps(within):
+            start = max(interval.start, within.start)
+            changes[start] = changes.get(start, 0) + amount
+            if interval.end < within.end:
+                changes[interval.end] = changes.get(interval.end, 0) - amount
+    found: list[tuple[datetime, int]] = []
+    total = 0
+    for at in sorted(changes):
+        total += changes[at]
+        if not found or found[-1][1] != total:
+            found.append((at, total))
+    return found
+
+
+_ROUND = (1, 2, 5, 10)
+
+
+def coarse(amount: int, capacity: int) -> int:
+    """What strangers draw as others are told it: rounded up, and never to more than there is.
+
+    In round figures of a twentieth of the capacity or a little more: 0, 20, 40 … of 250 kVA. Enough to plan
+    by, and too little to weigh a single test by.
+    """
+    least = max(1, -(-capacity // 20))
+    power = int("1" + "0" * (len(str(least)) - 1))
+    step = next(power * each for each in _ROUND if power * each >= least)
+    return min(-(-amount // step) * step, max(capacity, amount))
+
+
 def excess(
     new: Iterable[tuple[Interval, int]], old: Iterable[tuple[Interval, int]]
 ) -> list[tuple[Interval, int]]:

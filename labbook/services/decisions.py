@@ -154,7 +154,8 @@ def check_in(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         new = _set_aside(reservation, command, problems, may_override=may_override)
         refuse_if_any(_still_another_profile(session, reservation), (), frozenset(reservation.overridden))
         if step.occupation is Occupation.RETAKE:
-            _retake(session, reservation, now)
+            exact = actor.is_staff_of(reservation.facility_id)
+            _retake(session, reservation, now, exact=exact)
         reservation.checked_in_at = now
         problems += visits.relay(session, reservation, now)
         advance(session, reservation, Action.CHECK_IN, actor=actor, now=now, reason=command.reason, new=new)
@@ -373,7 +374,7 @@ def _plan_of(session: Session, reservation: Reservation) -> Plan:
     )
 
 
-def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
+def _retake(session: Session, reservation: Reservation, now: datetime, *, exact: bool) -> None:
     """Occupy again from now on what a missed check-in had released, if nobody else took it."""
     plan = Plan(
         facts.load_equipment(session, facts.wanted_of(reservation), lock=True),
@@ -388,7 +389,7 @@ def _retake(session: Session, reservation: Reservation, now: datetime) -> None:
     own = [a.place_id for a in reservation.allocations if a.change_id is None]
     placing = facts.place(session, plan, now=now, apart_from=reservation.id, prefer=own)
     spans, utilities = facts.draws_of(session, plan)
-    budgets = facts.budgets(session, plan, spans, utilities, apart_from=reservation.id)
+    budgets = facts.budgets(session, plan, spans, utilities, apart_from=reservation.id, exact=exact)
     known = replace(
         _facts(session, reservation, reservation.holder_id, now),
         budgets=budgets,

@@ -342,8 +342,9 @@ def budgets(
     utilities: Mapping[int, Utility],
     *,
     apart_from: int | None = None,
+    exact: bool = True,
 ) -> list[BudgetFacts]:
-    """The peak each utility would reach."""
+    """The peak each utility would reach; ``exact`` for whoever may know what others draw."""
     if not utilities:
         return []
     present = drawn(session, list(utilities), plan.occupied, apart_from=apart_from)
@@ -353,7 +354,10 @@ def budgets(
         if not own:
             continue
         top, at = peak([*present.get(utility.id, ()), *own], plan.occupied)
-        found.append(BudgetFacts(utility.slug, utility.capacity, top, at, utility.unit))
+        of_it = sum(amount for span, amount in own if span.has(at))
+        found.append(
+            BudgetFacts(utility.slug, utility.capacity, top, at, utility.unit, own=of_it, exact=exact)
+        )
     return found
 
 

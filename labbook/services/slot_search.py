@@ -37,6 +37,7 @@ from labbook.domain.slots import (
     search,
     ticks,
 )
+from labbook.domain.utility import coarse
 from labbook.domain.wall_time import Hours, midnight
 from labbook.models import (
     EnvironmentVersion,
@@ -230,6 +231,7 @@ class _Looking:
         }
         self.utilities = self._utilities()
         # Whoever manages books for others, too: what is asked of a holder is looked at with the request.
+        self.is_staff = viewer is not None and viewer.is_staff_of(self.facility.id)
         self.asker = None if viewer is None or viewer.manages(self.facility.id) else viewer
         organisation = (
             OrganisationFacts()
@@ -491,6 +493,8 @@ class _Looking:
             params = dict(each.params)
             if each.subject in utilities:
                 params["unit"] = utilities[each.subject].unit
+                if not self.is_staff:
+                    params["peak"] = coarse(params["peak"], params["capacity"])
                 params |= {name: params[name] / 1000 for name in ("peak", "wanted", "capacity")}
             found = InTheWay(
                 reason=each.reason,

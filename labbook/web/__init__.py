@@ -33,6 +33,7 @@ from labbook.web import (
     sign_in,
     swaps,
     today,
+    utilities,
     waitlist,
     wording,
 )
@@ -44,6 +45,7 @@ PAGES = (
     home,
     today,
     calendar,
+    utilities,
     booking,
     finding,
     reservations,

@@ -16,17 +16,18 @@ from werkzeug.wrappers import Response
 from labbook.domain.wall_time import local_date
 from labbook.formats import moments
 from labbook.formats.words import word
-from labbook.services import calendar, timeline
+from labbook.services import calendar, timeline, utilities
 from labbook.services.calendar import BusyEntry, FullEntry, Window
 from labbook.services.timeline import Lab, Row, Timeline
 from labbook.web.formatting import capitalised, locale_code, name_of
 from labbook.web.page import database, now, page_blueprint, viewer
-from labbook.web.periods import Length, Period, read_day
+from labbook.web.periods import Length, Period, read_day, title_of
 from labbook.web.strips import look_of
 
 blueprint = page_blueprint("calendar")
 
 TEXT_LIMIT = 100
+SHOWN = (Length.DAY, Length.WEEK, Length.MONTH)
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,10 @@ def show() -> str | Response:
         "timeline": found,
         "asked": asked,
         "period": period,
-        "title": _title(period, zone),
+        "title": title_of(period, zone),
         "link": _Links(found.lab, asked, period, local_date(now(), zone)),
         "rows": rows,
+        "utilities": utilities.of_facility(database(), found.lab.slug),
     }
     if asked.as_list:
         listed = calendar.read(
@@ -70,7 +72,7 @@ def _asked() -> Asked:
     length = args.get("view", "")
     return Asked(
         facility=args.get("facility") or None,
-        length=Length(length) if length in set(Length) else Length.WEEK,
+        length=Length(length) if length in SHOWN else Length.WEEK,
         day=read_day(args.get("date", "")),
         category=args.get("category", ""),
         text=args.get("q", "").strip()[:TEXT_LIMIT],
@@ -131,18 +133,6 @@ class _Links:
     @property
     def drawn(self) -> str:
         return self._to(**{"as": None})
-
-
-def _title(period: Period, zone: ZoneInfo) -> str:
-    locale = locale_code()
-    match period.length:
-        case Length.DAY:
-            return moments.day(period.day, zone, locale, year=True)
-        case Length.WEEK:
-            iso = period.first.isocalendar()
-            return str(_("Week %(number)s, %(year)s", number=iso.week, year=iso.year))
-        case Length.MONTH:
-            return moments.month(period.first, locale)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ READS = (
     "/reservations",
     "/calendar",
     "/slots",
+    "/utilities/<slug>",
     "/waitlist",
     "/me",
 )

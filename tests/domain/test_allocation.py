@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from labbook.domain.allocation import (
 )
 from labbook.domain.calibration import calibration_due
 from labbook.domain.interval import Interval
-from labbook.domain.utility import excess, peak
+from labbook.domain.utility import coarse, excess, levels, peak
 
 EPOCH = datetime(2026, 10, 25, tzinfo=UTC)
 
@@ -172,3 +172,35 @@ def test_what_was_there_before_is_not_moved_for_what_is_entered_afterwards() -> 
     occupants = [Occupant(1, 1, span(0, 2), stays=True), Occupant(2, 2, span(2, 4), stays=True)]
     assert pack([1, 2], occupants, [Wish(span(1, 3))]) is None
     assert pack([1, 2], occupants, [Wish(span(4, 5), place=3)]) is None
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_coarse_figure_is_never_less_and_a_tenth_of_the_capacity_more_at_most(
+    amount: int, capacity: int
+) -> None:
+    told = coarse(min(amount, capacity), capacity)
+    assert min(amount, capacity) <= told <= capacity
+    assert told - min(amount, capacity) <= max(1, capacity // 8)
+
+
+@given(st.lists(st.tuples(spans, st.integers(1, 5)), max_size=6))
+def test_levels_say_at_every_instant_what_the_sum_is(draws: list[tuple[Interval, int]]) -> None:
+    within = span(2, 12)
+    found = levels(draws, within)
+    assert found[0][0] == within.start
+    for hour in range(2, 12):
+        at = EPOCH + timedelta(hours=hour)
+        told = [amount for since, amount in found if since <= at][-1]
+        assert told == sum(amount for interval, amount in draws if interval.has(at))
+    assert all(one[1] != other[1] for one, other in pairwise(found))
+
+
+def test_round_figures_are_those_that_people_use() -> None:
+    assert [coarse(amount, 250_000) for amount in (0, 1, 20_000, 20_001, 231_000)] == [
+        0,
+        20_000,
+        20_000,
+        40_000,
+        240_000,
+    ]
+    assert coarse(1_000, 3_000) == 1_000
