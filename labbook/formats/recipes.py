@@ -58,8 +58,8 @@ def read_recipe(table: Table, slug: str, facility: str, around: Around) -> Envir
         staffing=table.choice("staffing", STAFFING, "") or None,
         on_call=table.text("on_call"),
         safe_state=table.text("safe_state"),
-        qualifications=tuple(table.slugs("qualifications")),
-        hazards=tuple(read_hazards(table)),
+        qualifications=tuple(sorted(table.slugs("qualifications"))),
+        hazards=tuple(sorted(read_hazards(table), key=HAZARDS.index)),
         readouts=_readouts(table),
         needs=tuple(_need(need, facility, around) for need in table.tables("needs")),
     )

@@ -100,7 +100,7 @@ def create(
     """
 
     def work() -> Kept:
-        facility = _facility(session, command.facility)
+        facility = _facility(session, command.facility, lock=True)
         manages = actor.manages(facility.id)
         problems = [*wrong, *(_slug_problems(session, command.slug) if manages else ())]
         entry = _entry(session, command, facility, problems, manages=manages)
@@ -221,8 +221,10 @@ def _known(session: Session, slug: str, actor: Viewer, *, lock: bool) -> Environ
     return row
 
 
-def _facility(session: Session, slug: str) -> Facility:
-    found = session.scalar(select(Facility).where(Facility.slug == slug))
+def _facility(session: Session, slug: str, *, lock: bool = False) -> Facility:
+    """``lock``: whoever makes the next of the same short name at once waits, and reads that it is taken."""
+    query = select(Facility).where(Facility.slug == slug)
+    found = session.scalar(query.with_for_update(of=Facility, key_share=True) if lock else query)
     if found is None:
         raise Refused([Problem("unknown_facility", "facility", params={"facility": slug})])
     return found

@@ -126,6 +126,7 @@ class ReservationView:
     equipment: Sequence[PieceView]
     environment: str | None
     environment_name: Mapping[str, str] | None
+    environment_version: int | None
     environment_known: bool
     standby: Standby | None
     title: str
@@ -370,6 +371,7 @@ def summary_of(
         equipment=_pieces(reservation),
         environment=recipe.environment.slug if recipe else None,
         environment_name=recipe.name if recipe else None,
+        environment_version=recipe.number if recipe else None,
         environment_known=recipe is not None and _knows(viewer, recipe),
         standby=standby_of(recipe),
         title=reservation.title,

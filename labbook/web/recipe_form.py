@@ -63,9 +63,8 @@ def read(form: MultiDict[str, str], *, manages: bool) -> Written:
     """What was typed; what only managers may state is left out of anybody else's."""
     fields, found = Fields(form), Written()
     for key in ("name", "description"):
-        texts = {code: text for code in LANGUAGES if (text := fields.line(f"{key}_{code}"))}
-        if texts or key == "name":
-            found.values[key] = texts or {"en": ""}
+        _put(found, key, {code: text for code in LANGUAGES if (text := fields.line(f"{key}_{code}"))})
+    found.values["name"] = {"en": "", **found.values.get("name", {})}
     for key in ("on_call", "safe_state"):
         _put(found, key, fields.line(key))
     for key, write in (("setup", written_duration), ("teardown", written_duration), ("run", written_hours)):

@@ -27,15 +27,17 @@ class Said:
 
 def changes(found: Sequence[FieldChange], names: Names, utilities: Sequence[UtilityView]) -> list[Said]:
     units = {utility.slug: (name_of(utility.name), utility.unit) for utility in utilities}
-    said = [
-        Said(
-            _labels()[change.field],
-            _said(change.field, change.old, names, units),
-            _said(change.field, change.new, names, units),
-        )
-        for change in found
-    ]
+    said = [_change(each, names, units) for each in found]
     return [each for each in said if each.old != each.new]
+
+
+def _change(found: FieldChange, names: Names, units: Mapping[str, tuple[str, str]]) -> Said:
+    """Of a list only what is in one of the two."""
+    old, new = found.old, found.new
+    if isinstance(old, list) and isinstance(new, list):
+        old, new = [each for each in old if each not in new], [each for each in new if each not in old]
+    label, field = _labels()[found.field], found.field
+    return Said(label, _said(field, old, names, units), _said(field, new, names, units))
 
 
 def _labels() -> dict[str, str]:

@@ -30,6 +30,7 @@ from labbook.services.recipes import KeepRecipe, Kept
 from labbook.services.reservation_views import Search
 from labbook.services.slot_search import FindSlots
 from tests.cast import NOW, Cast
+from tests.services.test_kiosk import queries
 from tests.services.test_reservations import codes, wish
 
 VALUES: dict[str, Any] = {
@@ -356,3 +357,25 @@ def test_who_left_the_organisation_reads_no_more_of_its_recipe_in_a_calendar(
 
     transaction.write(session, leave)
     assert "Soak" not in read()
+
+
+def test_lists_take_the_same_queries_however_many_recipes_there_are(session: Session, cast: Cast) -> None:
+    def lists() -> None:
+        session.expire_all()
+        recipe_views.list_all(session, viewer=cast.anna)
+        recipe_views.list_managed(session, viewer=cast.mia)
+        choices.for_booking(session, viewer=cast.anna)
+
+    create(session, cast.mia, VALUES | MORE)
+    create(session, cast.anna)
+    few = queries(session, lists)
+    for number in range(5):
+        create(session, cast.mia, VALUES | MORE, slug=f"soak-{number}")
+        create(session, cast.anna)
+    assert queries(session, lists) == few
+
+
+def test_the_order_in_which_hazards_are_ticked_is_no_difference(session: Session, cast: Cast) -> None:
+    create(session, cast.mia, VALUES | {"hazards": ["high_voltage", "heat"], "qualifications": ["b", "a"]})
+    again = keep(VALUES | {"hazards": ["heat", "high_voltage"], "qualifications": ["a", "b"]}, edited_from=1)
+    assert not recipes.change(session, "soak", again, actor=cast.mia, now=NOW).changed

@@ -135,6 +135,21 @@ def test_somebody_elses_newer_version_is_told_and_what_was_typed_stays(
     assert "none needed → needed" in text
 
 
+def test_of_needs_only_those_that_changed_are_told_and_a_reservation_says_its_version(
+    app: Flask, app_cast: Cast, mia: Desk
+) -> None:
+    made(mia)
+    anna = Desk(app, app_cast.anna)
+    booked = anna.post(
+        "/book", environment="soak", title="Batch 7", start_date="2026-03-24", start_time="12:00",
+        end_date="2026-03-24", end_time="14:00",
+    )  # fmt: skip
+    edited(mia, **{"need-0-places": "3", "ambient": "temperature: 85 °C"})
+    text = mia.get("/environments/soak").text
+    assert "Cycler, 2 places → Cycler, 3 places" in text
+    assert "Soak version 1" in anna.get(booked.location).text
+
+
 def test_it_is_retired_and_taken_back(app: Flask, app_cast: Cast, mia: Desk) -> None:
     made(mia)
     assert mia.post("/environments/soak/retire").status == 303
