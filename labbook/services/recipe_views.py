@@ -187,35 +187,34 @@ def meets_today(session: Session, slug: str, *, viewer: Viewer) -> list[list[str
 def history(session: Session, slug: str, *, viewer: Viewer) -> list[VersionView]:
     """The versions, newest first, each with what it changed.
 
-    Of what a recipe was before it was published, and of who wrote it, outsiders learn nothing.
+    Of what a recipe was before it was published, and of who wrote it, outsiders learn nothing; those of the
+    organisation that wrote it keep reading it.
     """
     recipe = session.scalar(
         select(Environment).where(Environment.slug == slug, known_recipe(scope_of(viewer)))
     )
     if recipe is None:
         raise NotFound("environment")
-    staff = viewer.is_staff_of(recipe.facility_id)
-    inside = staff or recipe.organisation_id == viewer.organisation_id
+    inside = viewer.is_staff_of(recipe.facility_id) or recipe.organisation_id == viewer.organisation_id
     rows = session.execute(
-        select(EnvironmentVersion, User.name)
+        select(EnvironmentVersion, User.name, User.organisation_id)
         .outerjoin(User, EnvironmentVersion.created_by_id == User.id)
-        .where(
-            EnvironmentVersion.environment_id == recipe.id,
-            EnvironmentVersion.number >= (1 if inside else recipe.open_from),
-        )
+        .where(EnvironmentVersion.environment_id == recipe.id)
         .order_by(EnvironmentVersion.number)
-    ).all()
+    )
     found: list[VersionView] = []
     before: EnvironmentVersion | None = None
-    for row, author in rows:
+    for row, author, organisation_id in rows:
+        ours = inside or organisation_id == viewer.organisation_id
+        if not ours and row.number < recipe.open_from:
+            continue
         said = {name: getattr(row, name) for name in SAID}
-        shown = inside or row.number > recipe.open_from
         found.append(
             VersionView(
                 number=row.number,
                 at=row.created_at,
-                by=author if inside else None,
-                note=row.note if shown else "",
+                by=author if ours else None,
+                note=row.note if ours or row.number > recipe.open_from else "",
                 changes=None if before is None else differences(before, said),
             )
         )

@@ -292,6 +292,13 @@ def test_once_published_it_is_everybodys_and_the_managers_and_its_past_stays_its
     assert [(v.number, v.by, v.note) for v in seen] == [(4, None, ""), (3, None, "")]
     assert seen[1].changes is None
     assert len(recipe_views.history(session, own, viewer=cast.mia)) == 4
+    ours = recipe_views.history(session, own, viewer=cast.bo)
+    assert [(v.number, v.by, v.note) for v in ours] == [
+        (4, None, ""),
+        (3, "Anna", "without X"),
+        (2, "Anna", "for X"),
+        (1, "Anna", ""),
+    ]
 
 
 def test_what_the_lab_takes_over_stays_its_organisations_and_the_managers_edit_it(
