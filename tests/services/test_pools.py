@@ -17,16 +17,21 @@ from labbook.services import (
     calendar,
     changes,
     decisions,
+    due,
     free_time,
     home,
+    imports,
     options,
     reservations,
     sweep,
     verify,
+    waiting,
 )
 from labbook.services.calendar import Window
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.reservation_views import ReservationView
+from labbook.services.waiting import JoinWaitlist
+from labbook.services.waitlist_queue import QUEUE
 from tests.cast import NOW, Cast, at, equipment
 
 DAY = Interval(at("2026-03-23 00:00"), at("2026-03-28 00:00"))
@@ -265,3 +270,44 @@ def test_the_next_free_time_and_what_is_free_now_count(session: Session, cast: C
     assert free.until == hour(8)
     (free,) = home.free_now(session, viewer=cast.anna, now=hour(12), slug="probes")
     assert free.until is None
+
+
+def test_whoever_waits_is_served_when_the_count_allows_it(session: Session, cast: Cast, probes: int) -> None:
+    """The last obstacle goes, and what is left is free on no unit throughout."""
+    first, _second = fragmented(session, cast)
+    last = take(session, cast.carla, 8, 12).id
+    wish = JoinWaitlist(("probes",), hour(8), hour(12), timedelta(hours=4), "I wait", mode="book")
+    waiting.join(session, wish, actor=cast.anna, now=NOW)
+    decisions.cancel(session, Decide(last), actor=cast.carla, now=NOW)
+    for second in range(3):
+        due.run(session, QUEUE, now=NOW + timedelta(seconds=second))
+    mine = session.scalars(select(Reservation).where(Reservation.holder_id == cast.anna.id)).one()
+    assert mine.status == "approved"
+    assert units(session, mine.public_id) != units(session, first)
+    assert verify.verify(session) == []
+
+
+def test_a_calendar_that_is_imported_fits_in_by_the_count(session: Session, cast: Cast, probes: int) -> None:
+    fragmented(session, cast)
+    event = [
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", "BEGIN:VEVENT", "UID:one@x",
+        "DTSTAMP:20260301T000000Z", f"DTSTART:{hour(8):%Y%m%dT%H%M%SZ}", f"DTEND:{hour(12):%Y%m%dT%H%M%SZ}",
+        "SUMMARY:From before", "END:VEVENT", "END:VCALENDAR", "",
+    ]  # fmt: skip
+    done = imports.take(session, "\r\n".join(event).encode(), "probes", now=NOW)
+    assert (done.taken, list(done.untaken)) == (1, [])
+    assert verify.verify(session) == []
+
+
+def test_who_comes_late_to_a_pool_finds_another_unit(session: Session, cast: Cast, probes: int) -> None:
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(update(Equipment).where(Equipment.slug == "probes").values(check_in="required"))
+    session.commit()
+    mine = take(session, cast.anna, 8, 12).id
+    sweep.sweep(session, now=hour(8.5))
+    taken = take(session, cast.carla, 9, 10, now=hour(8.5)).id
+    assert units(session, taken) == units(session, mine) == [1]
+    decisions.check_in(session, Decide(mine), actor=cast.anna, now=hour(8.75))
+    assert sorted([*units(session, taken), *units(session, mine)]) == [1, 2]
+    assert verify.verify(session) == []
