@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, BigInteger, Boolean, Connection, Dialect, bindparam
+from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Dialect, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from labbook.models.base import Base
 
@@ -36,7 +36,8 @@ class _Numbers(TypeDecorator[Collection[int]]):
 
 
 class _Among(FunctionElement[bool]):
-    type = Boolean()
+    # Not Boolean: on SQLite that would be compared with 1, and no index serves such a comparison.
+    type: TypeEngine[Any] = NullType()
     inherit_cache = True
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.access import Role, Viewer
 from labbook.models import Allocation, Base, Draw, guards
+from labbook.models.many import among
 from labbook.services.reservation_views import Search, search
 
 
@@ -58,3 +59,22 @@ def test_a_list_of_reservations_is_read_in_its_order_and_not_sorted(session: Ses
     plan = str(session.connection().exec_driver_sql("EXPLAIN QUERY PLAN " + statement, given).all())
     assert "ix_reservations_start" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_list_of_ids_is_looked_up_and_not_compared_with_every_row(session: Session) -> None:
+    query = select(Allocation.id).where(among(Allocation.reservation_id, "ids"))
+    explain = "EXPLAIN QUERY PLAN " if session.get_bind().dialect.name == "sqlite" else "EXPLAIN "
+    if explain == "EXPLAIN ":
+        session.execute(text("SET enable_seqscan = off"))  # the table is empty
+    asked: list[tuple[str, object]] = []
+
+    def note(_: object, __: object, statement: str, given: object, *rest: object) -> None:
+        asked.append((statement, given))
+
+    event.listen(session.get_bind(), "before_cursor_execute", note)
+    assert session.scalars(query, {"ids": [1, 2, 3]}).all() == []
+    event.remove(session.get_bind(), "before_cursor_execute", note)
+    statement, given = asked[-1]
+    plan = str(session.connection().exec_driver_sql(explain + statement, given).all())
+    assert "ix_allocations_reservation" in plan
+    assert "SCAN allocations" not in plan
