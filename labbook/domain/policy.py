@@ -102,7 +102,8 @@ class Facts:
     ``use`` is the time of use, ``occupied`` includes set-up and tear-down. ``free_of_grid``: a manager, or
     "use now". ``free_of_lead``: what a manager proposed. ``enter_past``: a manager enters what happened.
     ``qualified``: kind -> last valid day (None: for good) of whoever will operate. ``ambient_clashes``:
-    shared piece -> the code of what keeps this from it.
+    shared piece -> the code of what keeps this from it. ``attended``: the name of the recipe that says that
+    somebody is there throughout, whatever its parts say.
     """
 
     now: datetime
@@ -117,6 +118,7 @@ class Facts:
     free_of_lead: bool = False
     enter_past: bool = False
     is_block: bool = False
+    attended: Mapping[str, str] | None = None
     ambient_clashes: Mapping[str, str] = field(default_factory=dict)
     traceable: bool = False
 
@@ -218,6 +220,10 @@ def grid(facts: Facts) -> Iterator[Problem]:
 def staffed_hours(facts: Facts) -> Iterator[Problem]:
     """Attended equipment is used, set up and torn down while somebody is there."""
     if facts.is_block:
+        return
+    if facts.attended is not None:
+        if not facts.hours.is_staffed_throughout(facts.occupied):
+            yield Problem("unstaffed", "start", overridable=True, params={"equipment": facts.attended})
         return
     for piece in facts.pieces:
         if piece.attended and not facts.hours.is_staffed_throughout(piece.occupied or facts.occupied):

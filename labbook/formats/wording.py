@@ -250,6 +250,8 @@ def _written(name: str, value: Any, locale: str, zone: tzinfo) -> str:
         return _duration(value, locale)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return format_decimal(value, locale=locale)
+    if isinstance(value, Mapping):
+        return localised(value, locale)
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(str(each) for each in value)
     return str(value)

@@ -412,6 +412,7 @@ def _facts(
         use=plan.use,
         occupied=plan.occupied,
         pieces=plan.facts,
+        attended=plan.attended,
         hours=facts.hours_of(session, plan.facility, plan.occupied),
         organisation=facts.organisation_facts((of or reservation).organisation),
         qualified=facts.qualifications_of(session, operator_id, plan),

@@ -28,6 +28,8 @@ from labbook.services import (
     permits,
     projects,
     qualifications,
+    recipe_views,
+    recipes,
     reservations,
     sweep,
     users,
@@ -36,6 +38,7 @@ from labbook.services import (
 from labbook.services.commands import Decide, OnTest, OnVisit, PlanVisit, RequestReservation, Wanted
 from labbook.services.organisations import KeepOrganisation
 from labbook.services.projects import KeepProject
+from labbook.services.recipes import KeepRecipe
 from labbook.services.users import CreateUser
 
 CATALOGUE = Path(__file__).resolve().parent.parent / "examples" / "catalogue.toml"
@@ -192,8 +195,24 @@ def fill(session: Session, *, now: datetime) -> Sequence[Account]:
     who = {email: _viewer(session, email, now) for email in who}
     for number, planned in enumerate(WEEK):
         _play(session, planned, f"demo {monday} {number}", monday, who, now)
+    _own_recipe(session, who[_ANNA], now)
     sweep.sweep(session, now=now)
     return ACCOUNTS
+
+
+def _own_recipe(session: Session, anna: Viewer, now: datetime) -> None:
+    """What one company saved for itself: its competitor does not know of it."""
+    if any(each.organisation is not None for each in recipe_views.list_all(session, viewer=anna)):
+        return
+    values = {
+        "name": {"en": "Cell ageing at 1C, 25 °C", "da": "Celleældning ved 1C, 25 °C"},
+        "description": {"en": "Four cells in parallel channels, capacity read out every week."},
+        "needs": [{"category": "battery-cycler", "capabilities": {"current": "50 A"}, "places": 4}],
+        "run": "PT1008H",
+        "readouts": [f"PT{168 * week}H" for week in range(1, 7)],
+        "hazards": ["stored_energy"],
+    }
+    recipes.create(session, KeepRecipe("cie", values), actor=anna, now=now)
 
 
 def _viewer(session: Session, email: str, now: datetime) -> Viewer:

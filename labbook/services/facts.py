@@ -131,6 +131,12 @@ class Plan:
         """What it needs around itself, in stored ranges; empty where that is not stated."""
         return self.ambient if self.environment is None else self.environment.ambient
 
+    @property
+    def attended(self) -> Mapping[str, str] | None:
+        """The recipe's name, where it says that somebody is there throughout."""
+        recipe = self.environment
+        return recipe.name if recipe is not None and recipe.staffing == "attended" else None
+
     @cached_property
     def facts(self) -> list[PieceFacts]:
         return [

@@ -277,6 +277,7 @@ def _problems(board: _Board, row: Reservation, plan: Plan, now: datetime) -> lis
             use=plan.use,
             occupied=plan.occupied,
             pieces=plan.facts,
+            attended=plan.attended,
             hours=board.hours(plan),
             organisation=facts.organisation_facts(row.organisation),
             qualified=board.qualified.get(row.holder_id, {}),

@@ -344,6 +344,7 @@ def check_plan(session: Session, plan: Plan, asking: Asking) -> Checked:
         use=plan.use,
         occupied=plan.occupied,
         pieces=plan.facts,
+        attended=plan.attended,
         hours=facts.hours_of(session, plan.facility, plan.occupied),
         organisation=asking.organisation,
         qualified=facts.qualifications_of(session, asking.holder_id, plan),

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from labbook.models import Reservation
+from labbook.models import Environment, Reservation
 from labbook.services import accounts, demo, verify
 from tests.cast import at
 
@@ -28,4 +28,5 @@ def test_a_week_with_life_in_it_whatever_day_it_is(session: Session, now: dateti
     session.rollback()
     assert accounts.authenticate(session, found[0].email, demo.PASSWORD) is not None
     demo.fill(session, now=now)
+    assert session.scalar(select(func.count()).where(Environment.organisation_id.is_not(None))) == 1
     assert count(session) == made

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from labbook.domain.access import Viewer
 from labbook.domain.errors import Refused
 from labbook.domain.interval import Interval
+from labbook.formats.wording import sentence
 from labbook.models import Allocation, Place, Qualification, Reservation
 from labbook.services import calendar, decisions, kiosk, qualifications, reservations, today, transaction
 from labbook.services.calendar import Window
@@ -20,7 +21,7 @@ from labbook.services.commands import Decide
 from labbook.services.kiosks import Device
 from labbook.services.reservation_views import ReservationView
 from tests.cast import NOW, Cast, at
-from tests.services.test_changes import THE_CYCLER, recipe
+from tests.services.test_changes import ANY_SCOPE, THE_CYCLER, recipe
 from tests.services.test_reservations import codes, wish
 
 CHAMBER = {"equipment": "chamber", "count": 1, "places": 1}
@@ -43,11 +44,13 @@ def approved(session: Session, cast: Cast, actor: Viewer, **more: Any) -> Reserv
 def test_an_attended_recipe_keeps_to_staffed_hours_with_pieces_that_run_alone(
     session: Session, cast: Cast
 ) -> None:
-    recipe(session, cast, **PLAIN, needs=[THE_CYCLER], staffing="attended")
+    recipe(session, cast, **PLAIN, needs=[THE_CYCLER, ANY_SCOPE], staffing="attended")
     assert asked(session, cast.anna).status == "approved"
     with pytest.raises(Refused) as refused:
         asked(session, cast.anna, **NIGHT)
-    assert codes(refused) == {"unstaffed"}
+    (problem,) = refused.value.problems  # of the recipe, and not once more of each of its parts
+    said = "loop is used, set up and taken down only while the laboratory is staffed."
+    assert (problem.code, sentence(problem.code, problem.params)) == ("unstaffed", said)
 
 
 def test_an_unattended_recipe_may_run_over_night_though_a_part_is_attended_by_itself(
