@@ -250,6 +250,7 @@ def transfer(session: Session, command: Decide, *, actor: Viewer, now: datetime)
         if not _may_take_over(session, reservation, named.holder, known, actor):
             raise Forbidden("transfer")
         problems = policy.check(known, Phase.APPROVAL)
+        problems += people.recipe_problems(session, named.holder, reservation.environment_version, "to")
         overridden = frozenset(reservation.overridden)
         # What was set aside for one person is not for another, nor by a manager for themselves.
         if not actor.manages(reservation.facility_id) or named.holder.id == actor.id:

@@ -116,6 +116,7 @@ def convert(session: Session, command: ConvertOption, *, actor: Viewer, now: dat
         problems += named.problems
         if named.holder is None:
             raise Refused(problems)
+        problems += people.recipe_problems(session, named.holder, reservation.environment_version, "holder")
         wanted = [Wanted(piece.equipment.slug, piece.places) for piece in reservation.pieces]
         plan = Plan(
             facts.load_equipment(session, wanted, lock=True),

@@ -163,13 +163,17 @@ def decides_for(session: Session, actor: Viewer, facility_id: int, holder_id: in
     return not others
 
 
-def knows_recipe(session: Session, user: User, recipe: EnvironmentVersion | None) -> bool:
+def recipe_problems(
+    session: Session, holder: User, recipe: EnvironmentVersion | None, field: str
+) -> list[Problem]:
     """As ``domain.visibility.sees_recipe``, of somebody who isn't asking: by one organisation's recipe a
-    manager books for its own people only.
+    manager books for its own people only, and hands over to nobody else.
     """
-    if recipe is None or recipe.environment.organisation_id in (None, user.organisation_id):
-        return True
-    return is_staff(session, user, recipe.environment.facility_id)
+    if recipe is None or recipe.environment.organisation_id in (None, holder.organisation_id):
+        return []
+    if is_staff(session, holder, recipe.environment.facility_id):
+        return []
+    return [Problem("environment_of_others", field, params={"environment": recipe.environment.slug})]
 
 
 def is_staff(session: Session, user: User, facility_id: int) -> bool:

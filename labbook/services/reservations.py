@@ -209,9 +209,8 @@ def _standing_problems(
     if command.kind == "block":
         sound = holder.id == actor.id or people.is_staff(session, holder, facility_id)
         return [] if sound else [Problem("block_is_staffs", "holder")]
-    if not people.knows_recipe(session, holder, plan.environment):
-        params = {"environment": command.environment}
-        return [Problem("environment_of_others", "environment", params=params)]
+    if problems := people.recipe_problems(session, holder, plan.environment, "environment"):
+        return problems
     afterwards = plan.use.start < now and not command.use_now and policy.needs_manager(plan.facts)
     if (
         afterwards

@@ -17,7 +17,9 @@ from labbook.models import Environment, EnvironmentVersion, QualificationKind, R
 from labbook.services import (
     catalogue,
     choices,
+    decisions,
     feeds,
+    options,
     recipe_views,
     recipes,
     reservation_views,
@@ -25,11 +27,13 @@ from labbook.services import (
     slot_search,
     transaction,
 )
+from labbook.services.commands import Decide
 from labbook.services.feeds import CreateFeed
+from labbook.services.options import ConvertOption
 from labbook.services.recipes import KeepRecipe, Kept
 from labbook.services.reservation_views import Search
 from labbook.services.slot_search import FindSlots
-from tests.cast import NOW, Cast
+from tests.cast import NOW, Cast, at
 from tests.services.test_kiosk import queries
 from tests.services.test_reservations import codes, wish
 
@@ -255,6 +259,30 @@ def test_a_manager_does_not_book_by_one_companys_recipe_for_another(
     assert codes(refused) == {"environment_of_others"}
     for_bo = replace(for_carla, holder=cast.bo.email)
     assert reservations.request(session, for_bo, actor=cast.mia, now=NOW).environment == own
+
+
+def test_nor_is_what_was_booked_by_it_handed_to_another_company(
+    session: Session, cast: Cast, own: str
+) -> None:
+    held = replace(wish(), environment=own, customer="Beta", decide_by=at("2026-03-24 08:00"))
+    option = options.create(session, held, actor=cast.mia, now=NOW)
+    booked = reservations.request(
+        session,
+        replace(wish(start="2026-03-25 10:00", end="2026-03-25 12:00"), environment=own),
+        actor=cast.anna,
+        now=NOW,
+    )
+    for hand_over, field in (
+        (lambda: options.convert(
+            session, ConvertOption(option.id, cast.carla.email), actor=cast.mia, now=NOW), "holder"),
+        (lambda: decisions.transfer(
+            session, Decide(booked.id, to=cast.carla.email), actor=cast.mia, now=NOW), "to"),
+    ):  # fmt: skip
+        with pytest.raises(Refused) as refused:
+            hand_over()
+        assert [(p.code, p.field) for p in refused.value.problems] == [("environment_of_others", field)]
+    converted = options.convert(session, ConvertOption(option.id, cast.bo.email), actor=cast.mia, now=NOW)
+    assert converted.environment == own
 
 
 def test_only_who_saved_it_changes_it_and_never_loosens_a_rule(
