@@ -14,8 +14,8 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from labbook.domain.access import Viewer
-from labbook.domain.errors import Refused
+from labbook.domain.access import Role, Viewer
+from labbook.domain.errors import Refused, WrongStatus
 from labbook.models import Draw, EquipmentDraw, Facility, Reservation, Utility, guards
 from labbook.services import changes, decisions, reservations, transaction, verify
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
@@ -255,7 +255,7 @@ _PEAKS = text(
 
 
 def by_anything(session: Session, task: tuple[Viewer | None, int], number: int) -> str:
-    """One watches, one lowers and raises the capacity, the others ask, move, hand back."""
+    """One watches, one lowers and raises the capacity, the others ask, move, hand back, state anew."""
     actor, seed = task
     chance = random.Random(f"{seed} {number}")
     if actor is None and seed == 0:
@@ -277,6 +277,8 @@ def by_anything(session: Session, task: tuple[Viewer | None, int], number: int) 
 
 
 def _one_of_many(session: Session, actor: Viewer, chance: random.Random) -> str:
+    if actor.role == Role.MANAGER:
+        return _restated(session, actor, chance)
     start = FIRST + chance.randrange(12) * HOUR / 4
     end = start + chance.randint(1, 6) * HOUR / 4
     mine = session.scalars(
@@ -296,6 +298,21 @@ def _one_of_many(session: Session, actor: Viewer, chance: random.Random) -> str:
     return "took"
 
 
+def _restated(session: Session, actor: Viewer, chance: random.Random) -> str:
+    """Somebody's draws are stated anew, with more or with less."""
+    query = select(Reservation.public_id).where(Reservation.status == "approved")
+    theirs = session.scalars(query.order_by(Reservation.id)).all()
+    if not theirs:
+        return "took"
+    figure = f"{chance.randint(0, 8)} kVA"
+    wish = ChangeReservation(draws={"feeder-a": figure}, reason="Measured")
+    try:
+        changes.change(session, chance.choice(theirs), wish, revision=None, actor=actor, now=NOW)
+    except WrongStatus:  # given back meanwhile
+        return "took"
+    return "took"
+
+
 def test_whatever_everybody_does_at_once_no_instant_is_over_budget(
     session: Session, cast: Cast, database_url: str
 ) -> None:
@@ -307,7 +324,7 @@ def test_whatever_everybody_does_at_once_no_instant_is_over_budget(
         row = equipment(session, facility, slug, approval="automatic")
         session.add(EquipmentDraw(equipment_id=row.id, utility_id=feeder.id, amount=amount * 1_000))
     session.commit()
-    tasks = [(None, 0), (None, 1), (cast.anna, 2), (cast.carla, 3), (cast.dorte, 4)]
+    tasks = [(None, 0), (None, 1), (cast.anna, 2), (cast.carla, 3), (cast.dorte, 4), (cast.mia, 5)]
     rounds: list[list[Answer]] = race(database_url, by_anything, tasks, 30)
     found = Counter(answer for answers in rounds for answer, _ in answers)
     assert set(found) == {"watched", "took", "refused"}
