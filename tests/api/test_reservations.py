@@ -350,3 +350,18 @@ def test_draws_are_stated_with_an_approval_or_for_somebody_else(app: Flask, app_
     for_anna = mia.book("source", holder="anna@alpha.example", **step)
     assert (for_anna.status_code, for_anna.json["draws"]) == (201, {"feeder-a": "2 kVA"})
     assert mia.book("source-2", **step).status_code == 403
+
+
+def test_a_piece_is_taken_whole_by_saying_so_instead_of_places(app: Flask, app_cast: Cast) -> None:
+    anna = Script(app, app_cast.anna)
+    whole = [{"slug": "cycler", "whole": True}]
+    made = anna.book(equipment=whole)
+    assert made.json["equipment"] == [{"slug": "cycler", "places": 4, "whole": True}]
+    path = f"/reservations/{made.json['id']}"
+    less = anna.ask("PATCH", path, {"equipment": [{"slug": "cycler", "places": 3}]}, If_Match="*")
+    assert less.json["equipment"] == [{"slug": "cycler", "places": 3}]
+    again = anna.ask("PATCH", path, {"equipment": whole}, If_Match="*")
+    assert again.json["equipment"] == made.json["equipment"]
+    both = [{"slug": "cycler", "places": 2, "whole": True}]
+    assert codes(anna.book(equipment=both)) == {"places_or_whole"}
+    assert anna.book("scope").json["equipment"] == [{"slug": "scope", "places": 1}]

@@ -12,6 +12,7 @@ from labbook.extensions import db
 from labbook.models import Environment, EnvironmentVersion, Facility, Reservation
 from labbook.services import accounts
 from tests.cast import NOW, Cast, at
+from tests.web.house import House, booked, step
 from tests.web.people import Clock, Desk
 
 
@@ -335,3 +336,12 @@ def test_what_was_typed_while_the_session_ended_comes_back_after_signing_in(
     assert back.status == 200
     assert (back.value("title"), back.value("notes")) == ("Ripple", "Long typed")
     assert count() == 0
+
+
+def test_a_piece_is_taken_whole_with_a_tick_in_its_line(app: Flask, app_cast: Cast) -> None:
+    house = House(app, app_cast)
+    path = booked(house.anna, equipment=["scope", "cycler"], places=["1", "1"], whole="1")
+    page = house.anna.get(path)
+    assert "Cycler whole" in page.text
+    step(house.anna, path, "change", title="Damp heat", equipment=["scope", "cycler"], places=["1", "2"])
+    assert "Cycler × 2" in house.anna.get(path).text
