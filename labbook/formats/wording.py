@@ -32,6 +32,9 @@ SENTENCES: Mapping[str, str] = {
     "no_such_category": N_("No facility has equipment of these categories."),
     "several_facilities": N_("All equipment of a reservation must be in the same facility."),
     "too_many_pieces": N_("A reservation takes at most {limit} pieces of equipment."),
+    "too_intricate": N_(
+        "What is left of the utilities is too little to try everything: ask for less at once."
+    ),
     "calibration_ends": N_("The calibration of {equipment} holds until {due} only."),
     "calibration_lapsed": N_("The calibration of {equipment} ran out on {due}."),
     "use_now_needs_approval": N_("{equipment} cannot be used at once: a manager approves it first."),

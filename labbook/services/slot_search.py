@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.capability import surplus
+from labbook.domain.choosing import TooIntricate
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Candidate, Need
@@ -56,6 +57,9 @@ LIMIT = 100
 NEEDS_LIMIT = 20
 _STRETCHES = (timedelta(days=45), timedelta(days=200))
 """How far is read first, and how far then, counted from the earliest start; at last to the end asked for."""
+
+_LAST = datetime(2190, 1, 1, tzinfo=UTC)
+"""No reservation may begin later."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -167,6 +171,8 @@ def _wrong(asked: FindSlots) -> list[Problem]:
         problems.append(Problem("bad_length", "duration", params={"value": str(asked.duration)}))
     elif asked.until is not None and asked.until - asked.since < asked.duration:
         problems.append(Problem("window_too_short", "to"))
+    ends = (("from", asked.since), ("to", asked.until))
+    problems += [Problem("out_of_range", name) for name, at in ends if at is not None and at >= _LAST]
     if len(asked.needs) > NEEDS_LIMIT:
         problems.append(Problem("too_many_pieces", "need", params={"limit": NEEDS_LIMIT}))
     return problems
@@ -244,7 +250,8 @@ class _Looking:
 
     def found(self) -> FoundSlots:
         since = max(self.asked.since, self.now)
-        until = self.asked.until or self._furthest(since)
+        # Nothing begins beyond the horizon: further time would be read for nothing.
+        until = min(self.asked.until or _LAST, self._furthest(since))
         slots: list[Slot] = []
         because: list[Because] = []
         at = since
@@ -271,7 +278,10 @@ class _Looking:
     def _within(self, since: datetime, until: datetime, limit: int) -> Found:
         stretch = self._stretch(Interval(since, until))
         apart = min(self.asked.duration, _DAY) // _MICROSECOND if self.asked.spread else 1
-        return search(self._wish(since, until), *stretch, limit=limit, apart=apart)
+        try:
+            return search(self._wish(since, until), *stretch, limit=limit, apart=apart)
+        except TooIntricate as error:
+            raise Refused([Problem("too_intricate", "need")]) from error
 
     # --- what does not change with the time looked at -------------------------------------------
 

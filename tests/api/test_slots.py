@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from labbook.domain.capability import parse_need, parse_offer
+from labbook.domain.slots import Found
 from labbook.extensions import db
 from labbook.models import Environment, EnvironmentVersion, Equipment
+from labbook.services import slot_search
 from tests.api.asking import START, Script, codes
 from tests.cast import Cast, at
 
@@ -171,3 +173,29 @@ def test_a_shared_chamber_is_offered_to_those_who_run_the_same(app_cast: Cast, a
     assert starts(same) == [written(START)]
     assert starts(other) == [written(START + timedelta(hours=3))]
     assert other["because"][0]["reason"] == "other_ambient"
+
+
+def test_a_time_beyond_all_calendars_is_refused_in_words(anna: Script) -> None:
+    far = {"from": "9999-12-31T20:00:00Z"}
+    assert codes(anna.get("/slots", equipment="scope", duration="PT2H", **far)) == {"out_of_range"}
+    far = FROM | {"to": "9999-12-31T23:59:59Z"}
+    assert codes(anna.get("/slots", equipment="chamber", duration="PT2H", **far)) == {"out_of_range"}
+
+
+def test_a_window_of_a_hundred_years_is_read_no_further_than_the_horizon(
+    anna: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    within = slot_search._Looking._within
+
+    def noted(self: slot_search._Looking, since: datetime, until: datetime, limit: int) -> Found:
+        looked_at.append(until)
+        return within(self, since, until, limit)
+
+    monkeypatch.setattr(slot_search._Looking, "_within", noted)
+    asked = {"equipment": "scope", "duration": "PT2H", "to": "2189-01-01T00:00:00Z"}
+    assert len(slots(anna, **asked)["items"]) == 5
+    found = slots(anna, **(asked | {"from": "2089-01-01T00:00:00Z"}))
+    assert found["items"] == []
+    assert [each["reason"] for each in found["because"]] == ["horizon"]
+    assert max(looked_at) == datetime(2089, 1, 1, 2, tzinfo=UTC)
