@@ -160,11 +160,24 @@ def apply_now(
     action: str,
 ) -> list[Problem]:
     """Check a wish on an opened reservation and carry it out; the warnings. Part of another use case."""
-    problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
-    wished = _wished(session, reservation, wish, problems)
-    checked = _check(session, reservation, wished, wish, problems, actor, now)
+    wished, checked = _looked_at(session, reservation, wish, actor, now)
     laid = _swap(session, reservation, wished, checked, actor, now, action, wish.reason)
     return [*checked.problems, *laid]
+
+
+def would_pass(
+    session: Session, reservation: Reservation, wish: ChangeReservation, *, actor: Viewer, now: datetime
+) -> None:
+    """Raise what ``apply_now`` would raise, and change nothing."""
+    _looked_at(session, reservation, wish, actor, now)
+
+
+def _looked_at(
+    session: Session, reservation: Reservation, wish: ChangeReservation, actor: Viewer, now: datetime
+) -> tuple[_Wished, Checked]:
+    problems = written_problems(None, None, wish.reason) + override_problems(wish.override)
+    wished = _wished(session, reservation, wish, problems)
+    return wished, _check(session, reservation, wished, wish, problems, actor, now)
 
 
 def move_now(
@@ -176,7 +189,7 @@ def move_now(
     actor: Viewer,
     now: datetime,
 ) -> None:
-    """A manager moves somebody's reservation, and its people are told. Part of another use case.
+    """A manager moves somebody's reservation; all its people are told. Part of another use case.
 
     Raises what ``change`` raises; nobody moves their own where another would have to agree.
     """
@@ -185,7 +198,7 @@ def move_now(
     if not may_decide(session, reservation, actor):
         raise Forbidden("move")
     apply_now(session, reservation, wish, actor=actor, now=now, action="move")
-    _post_moved(session, reservation, actor, now)
+    _post_moved(session, reservation, actor, now, [p.user_id for p in reservation.participants])
 
 
 def pending(reservation: Reservation) -> Change | None:
@@ -700,8 +713,10 @@ def _close(
     )
 
 
-def _post_moved(session: Session, reservation: Reservation, actor: Viewer, now: datetime) -> None:
-    told = [reservation.holder_id, reservation.requested_by_id]
+def _post_moved(
+    session: Session, reservation: Reservation, actor: Viewer, now: datetime, others: Sequence[int] = ()
+) -> None:
+    told = [reservation.holder_id, reservation.requested_by_id, *others]
     if reservation.status == Status.REQUESTED and reservation.hold is None:
         told += journal.managers_of(session, reservation.facility_id, now)
     journal.post(session, "moved", told, now=now, reservation=reservation, apart_from=actor.id)

@@ -127,6 +127,8 @@ def cancelled(session: Session, command: Decide, *, actor: Viewer, now: datetime
     if reservation.hold is not None:
         waitlist.released(session, [reservation], now)
     told = [reservation.holder_id, reservation.requested_by_id]
+    if cause != "user":  # nobody among them knows of it
+        told += [participant.user_id for participant in reservation.participants]
     if not staff and reservation.hold is None:
         told += journal.managers_of(session, reservation.facility_id, now)
     _post(session, "cancelled", reservation, actor, now, told)

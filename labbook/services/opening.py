@@ -35,7 +35,7 @@ def opened(
     everywhere. Raises ``NotFound``, ``Forbidden``, ``StaleRevision``, in that order.
     """
     if takes is not None:
-        _lock_equipment(session, Reservation.public_id == public_id, takes)
+        lock_equipment(session, Reservation.public_id == public_id, takes)
     reservation = session.scalar(
         select(Reservation)
         .where(Reservation.public_id == public_id)
@@ -67,11 +67,11 @@ def look(session: Session, public_id: str, action: str, *, actor: Viewer, revisi
 
 def lock_equipment_of(session: Session, row_ids: Collection[int]) -> None:
     """The same locks for steps of the clock, ahead of the reservations' own."""
-    _lock_equipment(session, Reservation.id.in_(row_ids), ())
+    lock_equipment(session, Reservation.id.in_(row_ids), ())
 
 
-def _lock_equipment(session: Session, which: ColumnElement[bool], slugs: Collection[str]) -> None:
-    """Lock what the reservation has, what a pending change wants, and ``slugs``, in order of id."""
+def lock_equipment(session: Session, which: ColumnElement[bool], slugs: Collection[str]) -> None:
+    """Lock what those reservations have, what their pending changes want, and ``slugs``, in order of id."""
     own = select(Piece.equipment_id).join(Reservation, Piece.reservation_id == Reservation.id).where(which)
     wished = session.scalars(
         select(Change.pieces)

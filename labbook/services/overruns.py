@@ -100,7 +100,8 @@ def grow(session: Session, reservation_ids: Collection[int], now: datetime) -> N
     """Occupy on, with the tear-down still ahead, as far as nobody else does; the equipment is locked.
 
     What is drawn grows only within its budget: what runs draws anyway, but nobody else's share is promised
-    away for it. A constant number of queries, however many grow.
+    away for it. A constant number of queries, however many grow, and further ones for each that stands on a
+    shared piece or in a pool.
     """
     growing = session.scalars(_GROWING, {"ids": reservation_ids}).all()
     barriers = dict(session.execute(_NEXT_STARTS, {"ids": reservation_ids}).all())

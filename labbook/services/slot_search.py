@@ -62,6 +62,7 @@ _LAST = datetime(2190, 1, 1, tzinfo=UTC)
 """No reservation may begin later."""
 
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
 
@@ -73,7 +74,8 @@ class FindSlots:
     asked for without a recipe. ``spread``: not every start, but the next that begins after the one before
     is over, or a day later; for choosing among them. ``apart_from``: reservations whose own time does not
     count, since they would be moved. ``without``: pieces that are not to be had over a period.
-    ``empty``: as if nothing were booked.
+    ``empty``: as if nothing were booked. ``agreed``: the time is what was agreed on before, so that lead
+    time, grid and the shortest slot do not count.
     """
 
     duration: timedelta
@@ -89,6 +91,7 @@ class FindSlots:
     apart_from: tuple[int, ...] = ()
     without: Mapping[str, Interval] = field(default_factory=dict)
     empty: bool = False
+    agreed: bool = False
 
 
 @dataclass(frozen=True)
@@ -425,10 +428,10 @@ class _Looking:
             pool=piece.pool,
             setup=_micro(piece.setup) or 0,
             teardown=_micro(piece.teardown) or 0,
-            grid=policy.grid // _MICROSECOND,
-            shortest=policy.shortest // _MICROSECOND,
+            grid=(_SECOND if self.asked.agreed else policy.grid) // _MICROSECOND,
+            shortest=0 if self.asked.agreed else policy.shortest // _MICROSECOND,
             longest=policy.longest // _MICROSECOND,
-            earliest=ticks(self.now + policy.lead),
+            earliest=None if self.asked.agreed else ticks(self.now + policy.lead),
             latest=ticks(latest),
             ends_by=None if self.may_book_until is None else ticks(self.may_book_until),
             closed=closed,

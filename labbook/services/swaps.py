@@ -18,11 +18,11 @@ from labbook.domain.errors import Forbidden, NotFound, Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Need
 from labbook.domain.reservation import BLOCKING, Party, Status
-from labbook.models import Allocation, Equipment, Piece, Reservation
+from labbook.models import Allocation, Equipment, Reservation
 from labbook.services import changes, decisions, environments, facts, reservations, slot_search, transaction
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
 from labbook.services.facts import Plan
-from labbook.services.opening import may_decide, opened
+from labbook.services.opening import lock_equipment, may_decide, opened
 from labbook.services.reservation_views import loading
 from labbook.services.slot_search import FindSlots, FoundSlot
 
@@ -58,7 +58,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Touched:
-    """One reservation that cannot stay as it is. ``running`` ones are nobody's to move."""
+    """One reservation that cannot stay as it is.
+
+    ``stays``: why it is not to be moved: it is ``running``, it is an ``offer`` to somebody who waits, or the
+    manager's ``own``, which another has to move. Whoever may not have a choice is not offered it.
+    """
 
     id: str
     revision: int
@@ -68,13 +72,16 @@ class Touched:
     organisation: str
     use: Interval
     pieces: tuple[Wanted, ...]
-    running: bool
+    stays: str | None
     choices: Sequence[Choice]
 
 
 @dataclass(frozen=True)
 class SwapPlan:
-    """``names``: of every piece that is mentioned. ``subject``: what failed, or the title of what slips."""
+    """``names``: of every piece that is mentioned. ``subject``: what failed, or the title of what slips.
+
+    ``more``: it touches more than are shown, which are the first.
+    """
 
     facility: str
     zone: str
@@ -82,6 +89,7 @@ class SwapPlan:
     within: Interval
     touched: Sequence[Touched]
     names: Mapping[str, Mapping[str, str]]
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,10 +133,10 @@ def swap(session: Session, command: Swap, *, actor: Viewer, now: datetime) -> Do
     """
 
     def work() -> Done:
+        _lock(session, command)
         scene = _Scene(session, command.what, actor)
         if not command.reason.strip():
             raise Refused([Problem("reason_missing", "reason")])
-        _lock(session, scene, command)
         cause = "fault" if isinstance(command.what, Outage) else "lab"
         gone = [move for move in command.moves if move.choice is None]
         for move in gone:
@@ -174,6 +182,7 @@ class _Scene:
             allowed=_MANAGER,
             action="move",
             revision=None,
+            takes=(),
         )
         self.facility_id = slipping.facility_id
         self._permit(actor)
@@ -194,7 +203,7 @@ class _Scene:
             raise Forbidden("swap")
 
     def touched(self, session: Session) -> list[Reservation]:
-        """Whatever occupies one of the places then, by start."""
+        """Whatever occupies one of the places then, by start; where it is more than is shown, one more."""
         slipping = self.slipping.id if self.slipping is not None else 0
         on_it = select(Allocation.reservation_id).where(
             Allocation.place_id.in_(self.places),
@@ -206,7 +215,7 @@ class _Scene:
             select(Reservation)
             .where(Reservation.id.in_(on_it), Reservation.status.in_(BLOCKING), Reservation.id != slipping)
             .order_by(Reservation.occupied_from, Reservation.id)
-            .limit(TOUCHED_LIMIT)
+            .limit(TOUCHED_LIMIT + 1)
             .options(*loading(), selectinload(Reservation.allocations))
         )
         return list(session.scalars(query))
@@ -220,9 +229,10 @@ class _Planning:
         self.now = now
 
     def plan(self) -> SwapPlan:
-        rows = self.scene.touched(self.session)
+        found = self.scene.touched(self.session)
+        rows = found[:TOUCHED_LIMIT]
         if self.scene.slipping is not None:
-            self._make_room(rows)
+            self._make_room(found)
         touched = [self._touched(row) for row in rows]
         mentioned = {w.slug for each in touched for w in each.pieces} | {
             w.slug for each in touched for choice in each.choices for w in choice.pieces
@@ -239,6 +249,7 @@ class _Planning:
             self.scene.within,
             touched,
             names,
+            more=len(found) > len(rows),
         )
 
     def _make_room(self, rows: Sequence[Reservation]) -> None:
@@ -255,9 +266,8 @@ class _Planning:
     def _touched(self, row: Reservation) -> Touched:
         use = Interval(row.starts_at, row.ends_at)
         pieces, revision = tuple(facts.wanted_of(row)), row.revision
-        running = row.status == Status.IN_USE
-        mine = may_decide(self.session, row, self.actor)
-        choices = [] if running or not mine else self._choices(row, use)
+        stays = self._stays(row)
+        choices = [] if stays else self._choices(row, use)
         if choices:
             self._take(row, choices[0])
         return Touched(
@@ -269,15 +279,21 @@ class _Planning:
             organisation=row.organisation.name,
             use=use,
             pieces=tuple(sorted(pieces, key=lambda wanted: wanted.slug)),
-            running=running,
+            stays=stays,
             choices=choices,
         )
+
+    def _stays(self, row: Reservation) -> str | None:
+        if row.status == Status.IN_USE:
+            return "running"
+        if row.hold == "offer" and row.status == Status.REQUESTED:
+            return "offer"
+        return None if may_decide(self.session, row, self.actor) else "own"
 
     def _choices(self, row: Reservation, use: Interval) -> list[Choice]:
         """At its own time with what would replace the piece; later with anything; later as it was."""
         needs, weaker = self._needs(row)
         named = [Need(equipment=wanted.slug, places=wanted.places) for wanted in facts.wanted_of(row)]
-        length = use.duration
         found: list[Choice] = []
         for asked_needs, until, less in (
             (needs, use.end, False),
@@ -287,22 +303,25 @@ class _Planning:
         ):
             if not asked_needs or (less and found):
                 continue
-            slot = self._first(row, asked_needs, use.start, until, length)
-            if slot is not None and all((slot.use, slot.pieces) != (each.use, each.pieces) for each in found):
+            slot = self._first(row, asked_needs, use, until)
+            if slot is None or any((slot.use, slot.pieces) == (each.use, each.pieces) for each in found):
+                continue
+            if self._is_theirs(row, slot):
                 found.append(Choice(slot.use, slot.pieces, less))
         return sorted(found, key=lambda choice: (choice.use.start, choice.weaker))
 
     def _first(
-        self, row: Reservation, needs: Sequence[Need], since: datetime, until: datetime, length: timedelta
+        self, row: Reservation, needs: Sequence[Need], use: Interval, until: datetime
     ) -> FoundSlot | None:
         asked = FindSlots(
-            duration=length,
-            since=since,
+            duration=use.duration,
+            since=use.start,
             until=until,
             limit=1,
             apart_from=(row.id,),
             without=self.scene.without,
             ambient=row.ambient,
+            agreed=until == use.end,
         )
         try:
             slots = slot_search.find_for(
@@ -332,29 +351,30 @@ class _Planning:
             weaker.append(Need(category=category, places=piece.places))
         return exact, weaker
 
+    def _is_theirs(self, row: Reservation, slot: FoundSlot) -> bool:
+        """The search asks what the piece and the hour allow; the rules ask as well what its holder may."""
+        wish = ChangeReservation(start=slot.use.start, end=slot.use.end, equipment=slot.pieces)
+        try:
+            changes.would_pass(self.session, row, wish, actor=self.actor, now=self.now)
+        except Refused:
+            return False
+        return True
+
     def _take(self, row: Reservation, choice: Choice) -> None:
         """As it would be once it is moved, for whoever is looked at next."""
         wish = ChangeReservation(start=choice.use.start, end=choice.use.end, equipment=choice.pieces)
-        with self.session.begin_nested():
-            changes.apply_now(self.session, row, wish, actor=self.actor, now=self.now, action="move")
+        changes.apply_now(self.session, row, wish, actor=self.actor, now=self.now, action="move")
 
 
-def _lock(session: Session, scene: _Scene, command: Swap) -> None:
+def _lock(session: Session, command: Swap) -> None:
     """Every piece that is left or taken, in the one order, before any reservation."""
-    slugs = set(scene.without)
-    slugs |= {w.slug for move in command.moves if move.choice is not None for w in move.choice.pieces}
+    slugs = {w.slug for move in command.moves if move.choice is not None for w in move.choice.pieces}
     ids = [move.reservation for move in command.moves]
-    if isinstance(command.what, Slip):
+    if isinstance(command.what, Outage):
+        slugs.add(command.what.equipment)
+    else:
         ids.append(command.what.reservation)
-    slugs |= set(
-        session.scalars(
-            select(Equipment.slug)
-            .join(Piece, Piece.equipment_id == Equipment.id)
-            .join(Reservation, Piece.reservation_id == Reservation.id)
-            .where(Reservation.public_id.in_(ids))
-        )
-    )
-    facts.load_equipment(session, map(Wanted, slugs), lock=True)
+    lock_equipment(session, Reservation.public_id.in_(ids), slugs)
 
 
 def _in_turn(session: Session, moves: Sequence[Move], reason: str, actor: Viewer, now: datetime) -> None:

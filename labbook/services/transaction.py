@@ -35,6 +35,15 @@ def write(session: Session, work: Callable[[], T]) -> T:
     Raises whatever ``work`` raises; ``StorageBusy`` or ``StorageUnwritable`` when the database cannot
     take it; ``Refused`` when other writers were faster on every attempt.
     """
+    return _attempted(session, work, keep=True)
+
+
+def rehearse(session: Session, work: Callable[[], T]) -> T:
+    """Run ``work`` as ``write`` would, and keep nothing of it."""
+    return _attempted(session, work, keep=False)
+
+
+def _attempted(session: Session, work: Callable[[], T], *, keep: bool) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         session.rollback()  # a read transaction left open would hold an old snapshot
         session.info.pop(_TOUCHED, None)
@@ -42,33 +51,17 @@ def write(session: Session, work: Callable[[], T]) -> T:
             session.connection(execution_options={WRITE_OPTION: True})
             result = work()
             session.flush()
-            _count_changes(session)
-            session.commit()
+            if keep:
+                _count_changes(session)
+                session.commit()
+            return result
         except DBAPIError as error:
-            session.rollback()
             if not (_is_race(error) and attempt < ATTEMPTS):
                 raise _translated(error) from error
-        except BaseException:
-            session.rollback()
-            raise
-        else:
-            return result
+        finally:
+            session.rollback()  # of what was committed, nothing is left to take back
+            session.info.pop(_TOUCHED, None)
     raise AssertionError("the last attempt returns or raises")
-
-
-def rehearse(session: Session, work: Callable[[], T]) -> T:
-    """Run ``work`` as ``write`` would, and keep nothing of it."""
-    session.rollback()
-    try:
-        session.connection(execution_options={WRITE_OPTION: True})
-        result = work()
-        session.flush()
-        return result
-    except DBAPIError as error:
-        raise _translated(error) from error
-    finally:
-        session.rollback()
-        session.info.pop(_TOUCHED, None)
 
 
 def read_apart(session: Session) -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Insert, Update, event, insert, select, update
 from sqlalchemy.orm import Session
 
 from labbook.domain.access import Viewer
 from labbook.domain.capability import parse_offer
 from labbook.domain.errors import Forbidden, NotFound, Refused
 from labbook.domain.interval import Interval
-from labbook.models import Equipment, HistoryEntry, OutboxMessage, Reservation, Utility
-from labbook.services import reservations, swaps, verify
-from labbook.services.commands import RequestReservation, Wanted
+from labbook.models import (
+    Equipment,
+    EquipmentQualification,
+    HistoryEntry,
+    OutboxMessage,
+    QualificationKind,
+    Reservation,
+    Utility,
+)
+from labbook.services import changes, reservations, swaps, verify
+from labbook.services.commands import ChangeReservation, RequestReservation, Wanted
 from labbook.services.swaps import Move, Outage, Slip, Swap, SwapPlan
 from tests.cast import NOW, Cast, at
 
@@ -177,3 +186,95 @@ def test_a_reason_is_asked_for(session: Session, cast: Cast) -> None:
     with pytest.raises(Refused) as refused:
         swaps.swap(session, Swap(Outage("scope", DAY), (), " "), actor=cast.mia, now=NOW)
     assert [p.code for p in refused.value.problems] == ["reason_missing"]
+
+
+def set_up(session: Session, statement: Update | Insert) -> None:
+    session.rollback()
+    session.connection(execution_options={"labbook_write": True})
+    session.execute(statement)
+    session.commit()
+
+
+def test_what_its_people_may_not_have_is_not_offered(session: Session, cast: Cast) -> None:
+    """The manager may use the replacement; the holder, for whom it is, lacks what it asks for."""
+    offers(session, source="800 V", source_2="800 V")
+    kind = select(QualificationKind.id).where(QualificationKind.slug == "hv").scalar_subquery()
+    piece = select(Equipment.id).where(Equipment.slug == "source-2").scalar_subquery()
+    set_up(session, insert(EquipmentQualification).values(equipment_id=piece, kind_id=kind))
+    book(session, cast.anna, "source", TEN, NOON)
+    (touched,) = planned(session, cast, Outage("source", DAY)).touched
+    assert touched.choices
+    assert "source-2" not in {w.slug for choice in touched.choices for w in choice.pieces}
+
+
+def test_at_its_own_time_no_lead_time_keeps_the_replacement_away(session: Session, cast: Cast) -> None:
+    offers(session, source="800 V", source_2="800 V")
+    set_up(session, update(Equipment).where(Equipment.slug == "source-2").values(slot_lead=30 * 86_400))
+    held = book(session, cast.anna, "source", TEN, NOON)
+    plan = planned(session, cast, Outage("source", DAY))
+    choice = plan.touched[0].choices[0]
+    assert (choice.use, choice.pieces) == (Interval(TEN, NOON), (Wanted("source-2"),))
+    swaps.swap(session, Swap(Outage("source", DAY), first_of_all(plan), "Burnt"), actor=cast.mia, now=NOW)
+    assert pieces(session, held) == (TEN, ["source-2"])
+
+
+def test_an_offer_is_not_moved_and_the_plan_says_so(session: Session, cast: Cast) -> None:
+    held = book(session, cast.anna, "scope", TEN, NOON)
+    offered = update(Reservation).where(Reservation.public_id == held)
+    set_up(session, offered.values(status="requested", hold="offer", decide_by=TEN))
+    (touched,) = planned(session, cast, Outage("scope", DAY)).touched
+    assert (touched.stays, list(touched.choices)) == ("offer", [])
+
+
+def test_nobody_is_offered_to_move_their_own(session: Session, cast: Cast) -> None:
+    held = book(session, cast.mia, "scope", TEN, NOON)
+    (touched,) = planned(session, cast, Outage("scope", DAY)).touched
+    assert (touched.stays, list(touched.choices)) == ("own", [])
+    move = Move(held, 1, swaps.Choice(Interval(TEN, NOON), (Wanted("scope-2"),)))
+    what = Swap(Outage("scope", DAY), (move,), "Why")
+    with pytest.raises(Forbidden):
+        swaps.swap(session, what, actor=cast.mia, now=NOW)
+
+
+def test_participants_are_told_too(session: Session, cast: Cast) -> None:
+    moved, gone = (book(session, cast.anna, slug, TEN, NOON) for slug in ("scope", "cycler"))
+    for each in (moved, gone):
+        wish = ChangeReservation(participants=(cast.bo.email,))
+        changes.change(session, each, wish, revision=None, actor=cast.anna, now=NOW)
+    move = Move(moved, 2, swaps.Choice(Interval(NOON, TWO), (Wanted("scope"),)))
+    what = Swap(Outage("scope-2", DAY), (move, Move(gone, 2, None)), "The breaker fell")
+    swaps.swap(session, what, actor=cast.mia, now=NOW)
+    told = session.execute(select(OutboxMessage.user_id, OutboxMessage.kind)).all()
+    for who in (cast.anna, cast.bo):
+        assert {(who.id, "moved"), (who.id, "cancelled")} <= set(map(tuple, told))
+
+
+def test_of_very_many_the_first_are_shown_and_it_is_said(
+    session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swaps, "TOUCHED_LIMIT", 1)
+    first = book(session, cast.anna, "scope", TEN, NOON)
+    book(session, cast.bo, "scope", NOON, TWO)
+    plan = planned(session, cast, Outage("scope", DAY))
+    assert ([each.id for each in plan.touched], plan.more) == ([first], True)
+    assert not planned(session, cast, Outage("scope", Interval(NOW, NOON))).more
+
+
+def test_equipment_is_locked_before_the_reservation_that_slips(session: Session, cast: Cast) -> None:
+    slipping = book(session, cast.anna, "scope", TEN, NOON)
+    locked: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "FOR UPDATE" in statement or "FOR NO KEY UPDATE" in statement:
+            locked.append(statement.split("FROM ")[1].split()[0])
+
+    event.listen(session.get_bind(), "before_cursor_execute", note)
+    try:
+        planned(session, cast, Slip(slipping, TWO))
+        looked = locked[:1]
+        locked.clear()
+        swaps.swap(session, Swap(Slip(slipping, TWO), (), "Not through"), actor=cast.mia, now=NOW)
+    finally:
+        event.remove(session.get_bind(), "before_cursor_execute", note)
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer, and no locks of rows
+        assert looked == locked[:1] == ["equipment"]
