@@ -52,6 +52,8 @@ from labbook.services.occupancy import DrawSpan, draw, occupy
 from labbook.services.reservation_views import ReservationView, history_views, summary_of, view_of
 
 PIECES_LIMIT = 50
+CHOICES = 8
+"""How often pieces are chosen anew because somebody was faster."""
 HOLDS = ("offer", "option")
 _YEARS = (1990, 2190)
 
@@ -61,6 +63,8 @@ def request(
 ) -> ReservationView:
     """Request (and, where the equipment approves automatically, approve) a reservation.
 
+    Pieces that are chosen for it are chosen without their locks. Where somebody was faster, they are chosen
+    anew, as long as that changes anything.
     Raises ``Refused`` with every problem and conflict, ``Forbidden`` for a block by somebody who is not
     staff there. With ``dry_run`` the answer is what would be, and nothing is kept.
     """
@@ -68,7 +72,16 @@ def request(
     def work() -> ReservationView:
         return make(session, command, actor=actor, now=now)
 
-    return transaction.rehearse(session, work) if command.dry_run else transaction.write(session, work)
+    run = transaction.rehearse if command.dry_run else transaction.write
+    before: Sequence[Conflict] = ()
+    for _ in range(CHOICES):
+        try:
+            return run(session, work)
+        except Refused as refusal:
+            if command.equipment or refusal.conflicts in (before, ()):
+                raise
+            before = refusal.conflicts
+    return run(session, work)
 
 
 def make(
@@ -90,6 +103,9 @@ def make(
         problems.append(Problem("unknown_activity", "activity", params={"activity": command.activity}))
     when_is_sound = not any(p.field in ("start", "end") for p in problems)
     command = replace(command, equipment=facts.resolved(session, command.equipment))
+    if len(command.needs) > slot_search.NEEDS_LIMIT:
+        limit = {"limit": slot_search.NEEDS_LIMIT}
+        raise Refused([*problems, Problem("too_many_pieces", "needs", params=limit)])
     choose = partial(slot_search.choose, session, viewer=actor, now=now, ambient=command.ambient)
     recipe, wanted = environments.pieces_for(
         session, command, problems, choose=choose if when_is_sound else None, viewer=actor

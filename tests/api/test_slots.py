@@ -159,6 +159,10 @@ def test_needs_are_booked_without_naming_the_equipment(app_cast: Cast, anna: Scr
     assert codes(anna.ask("POST", "/reservations", body | {"needs": ["scope; colour"]})) == {
         "malformed_capability"
     }
+    # No more pieces than a search for slots takes, either, however few texts they are written in.
+    many = body | {"needs": ["oscilloscope; count: 50"] * 20}
+    for named in ({}, {"equipment": [{"slug": "scope"}]}):
+        assert codes(anna.ask("POST", "/reservations", many | named)) == {"too_many_pieces"}
 
 
 def test_a_shared_chamber_is_offered_to_those_who_run_the_same(app_cast: Cast, anna: Script) -> None:

@@ -15,7 +15,16 @@ from labbook.domain.errors import Refused
 from labbook.domain.interval import Interval
 from labbook.formats.wording import sentence
 from labbook.models import Allocation, Place, Qualification, Reservation
-from labbook.services import calendar, decisions, kiosk, qualifications, reservations, today, transaction
+from labbook.services import (
+    calendar,
+    decisions,
+    kiosk,
+    qualifications,
+    reservations,
+    slot_search,
+    today,
+    transaction,
+)
 from labbook.services.calendar import Window
 from labbook.services.commands import Decide
 from labbook.services.kiosks import Device
@@ -201,3 +210,21 @@ def test_named_pieces_fit_a_whole_need_only_with_all_their_places(session: Sessi
         asked(session, cast.anna, "cycler:3")
     assert codes(refused) == {"environment_mismatch"}
     assert asked(session, cast.anna, "cycler:4").equipment[0].places == 4
+
+
+def test_somebody_faster_costs_the_piece_and_not_the_booking(
+    session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe(session, cast, **PLAIN, needs=[ANY_SCOPE])
+    asked(session, cast.carla)
+    free, answers = slot_search.choose, iter([{"scope": 1}])
+
+    def late(*args: Any, **named: Any) -> Any:
+        """At first what was free before somebody took it."""
+        return next(answers, None) or free(*args, **named)
+
+    monkeypatch.setattr(slot_search, "choose", late)
+    assert [piece.slug for piece in asked(session, cast.anna).equipment] == ["scope-2"]
+    with pytest.raises(Refused) as refused:  # and where there is no other, it is said
+        asked(session, cast.bo)
+    assert refused.value.conflicts
