@@ -902,7 +902,10 @@ def _catalogue_paths() -> Json:
                         explode=True,
                     ),
                     _parameter("ambient", "What a shared chamber is to run, as in `temperature: 85 degC`."),
-                    _parameter("facility", "Where, for needs that several could meet."),
+                    _parameter(
+                        "facility",
+                        "Where, for needs that several could meet; without it, where it works first.",
+                    ),
                     {**_parameter("duration", "Of use, as in `PT4H`."), "required": True},
                     _parameter("from", "The earliest start; now, if left out.", INSTANT),
                     _parameter("to", "The latest end; as far ahead as one may book, if left out.", INSTANT),

@@ -8,7 +8,7 @@ as ``_STRETCHES`` has, only where nothing has been found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -70,6 +70,7 @@ _DAY = timedelta(days=1)
 class FindSlots:
     """``duration`` of use within ``[since, until]``, for a recipe, for named pieces, or for ``needs``.
 
+    ``facility``: its slug; None for needs that several could meet: where it works first.
     ``until`` None: as far ahead as what is asked for may be booked. ``ambient``: stored ranges, of what is
     asked for without a recipe. ``spread``: not every start, but the next that begins after the one before
     is over, or a day later; for choosing among them. ``apart_from``: reservations whose own time does not
@@ -124,20 +125,36 @@ class InTheWay:
 
 
 @dataclass(frozen=True)
-class FoundSlots:
-    """``searched``: from when until when. ``names``: of every piece and utility that is mentioned."""
+class Elsewhere:
+    """Another facility that could meet the needs, and when at the earliest; ``first`` None: at no time."""
 
+    facility: str
+    name: Mapping[str, str]
+    first: Interval | None
+
+
+@dataclass(frozen=True)
+class FoundSlots:
+    """``searched``: from when until when. ``names``: of every piece and utility that is mentioned.
+
+    All of it is in the one ``facility``; ``elsewhere``: the others that were looked at for the same.
+    """
+
+    facility: str
+    facility_name: Mapping[str, str]
     slots: Sequence[FoundSlot]
     because: Sequence[InTheWay]
     needs: Sequence[Need]
     zone: str
     searched: Interval
     names: Mapping[str, Mapping[str, str]]
+    elsewhere: Sequence[Elsewhere] = ()
 
 
 def find(session: Session, asked: FindSlots, *, viewer: Viewer | None, now: datetime) -> FoundSlots:
     """The earliest feasible slots, by start, each with the pieces that leave the least capability unused.
 
+    All pieces of a reservation are in one facility: where several have what is asked for, each is looked at.
     ``viewer`` None, for equipment and needs: whoever it is for, so that nothing is asked of their
     organisation and qualifications.
     Raises ``Refused`` with everything that is wrong with the question; a question that no slot answers has
@@ -147,7 +164,12 @@ def find(session: Session, asked: FindSlots, *, viewer: Viewer | None, now: date
     recipe, needs = _needs(session, asked, problems, viewer)
     if problems:
         raise Refused(problems)
-    return _Looking(session, asked, recipe, needs, viewer, now).found()
+    return _first_of(
+        [
+            _Looking(session, one, recipe, needs, viewer, now).found()
+            for one in _by_facility(session, asked, recipe, needs)
+        ]
+    )
 
 
 def find_for(
@@ -161,6 +183,45 @@ def find_for(
 ) -> FoundSlots:
     """The same for what a reservation was made for: the recipe as it was then, or any needs."""
     return _Looking(session, asked, recipe, needs, viewer, now).found()
+
+
+def _by_facility(
+    session: Session, asked: FindSlots, recipe: EnvironmentVersion | None, needs: Sequence[Need]
+) -> list[FindSlots]:
+    """The question for each facility that has something of every category; as it was where one is said."""
+    if recipe is not None or asked.facility is not None or any(need.equipment for need in needs):
+        return [asked]
+    wanted = {need.category for need in needs}
+    rows = session.execute(
+        select(Facility.slug, Equipment.category)
+        .join(Equipment, Equipment.facility_id == Facility.id)
+        .where(Equipment.category.in_(wanted), Equipment.state != "retired")
+        .distinct()
+    ).all()
+    has = {slug: {row[1] for row in rows if row[0] == slug} for slug, _category in rows}
+    most = max((len(categories) for categories in has.values()), default=0)
+    able = sorted(slug for slug, categories in has.items() if len(categories) == most)
+    return [replace(asked, facility=slug) for slug in able] or [asked]
+
+
+def _first_of(answers: Sequence[FoundSlots]) -> FoundSlots:
+    """Where it works first; of those where it works at no time, the one that lacks least."""
+    ever = datetime.max.replace(tzinfo=UTC)
+    best = min(
+        answers,
+        key=lambda each: (
+            each.slots[0].use.start if each.slots else ever,
+            sum(hindrance.reason == "unmet" for hindrance in each.because),
+        ),
+    )
+    return replace(
+        best,
+        elsewhere=[
+            Elsewhere(each.facility, each.facility_name, each.slots[0].use if each.slots else None)
+            for each in answers
+            if each is not best
+        ],
+    )
 
 
 def _wrong(asked: FindSlots) -> list[Problem]:
@@ -210,7 +271,10 @@ def choose(
     asked = FindSlots(use.duration, use.start, use.end, ambient=ambient, limit=1)
     if use.start < now:
         return None
-    slots = find_for(session, asked, recipe, needs, viewer=viewer, now=now).slots
+    questions = _by_facility(session, asked, recipe, needs)
+    slots = _first_of(
+        [find_for(session, one, recipe, needs, viewer=viewer, now=now) for one in questions]
+    ).slots
     return {piece.slug: piece.places for piece in slots[0].pieces} if slots else None
 
 
@@ -269,6 +333,8 @@ class _Looking:
             if len(slots) >= self.asked.limit:
                 break
         return FoundSlots(
+            facility=self.facility.slug,
+            facility_name=self.facility.name,
             slots=[self._slot(each) for each in slots],
             because=self._in_the_way(because, slots[0].start if slots else None),
             needs=self.needs,

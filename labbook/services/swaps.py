@@ -317,6 +317,7 @@ class _Planning:
             duration=use.duration,
             since=use.start,
             until=until,
+            facility=self.scene.facility.slug,
             limit=1,
             apart_from=(row.id,),
             without=self.scene.without,

@@ -84,6 +84,7 @@ def show() -> str:
         choices=offered,
         categories=_categories(offered),
         environments=[(each.slug, name_of(each.name)) for each in offered.environments],
+        facilities=_facilities(offered),
         projects=[(each.slug, f"{each.name} ({each.organisation_name})") for each in offered.projects],
         values=values,
         rows=_rows(values),
@@ -147,6 +148,7 @@ def _question(read: Fields, offered: BookingChoices) -> FindSlots:
         needs=needs,
         ambient=ambient,
         equipment=equipment,
+        facility=read.chosen("facility") if needs else None,
         limit=SHOWN,
         spread=True,
     )
@@ -262,6 +264,12 @@ def _suggested_title(values: MultiDict[str, str], offered: BookingChoices) -> st
     return next((name_of(each.name) for each in offered.environments if each.slug == chosen), "")
 
 
+def _facilities(offered: BookingChoices) -> list[tuple[str, str]]:
+    """Where needs can be met; empty where there is no choice."""
+    found = {each.facility: name_of(each.facility_name) for each in offered.equipment}
+    return list(found.items()) if len(found) > 1 else []
+
+
 def _categories(offered: BookingChoices) -> list[str]:
     return sorted({each.category for each in offered.equipment})
 
@@ -286,7 +294,7 @@ def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
     slugs = [fields.lookup(s) for part in args.getlist("equipment") for s in part.split(",") if s]
     found: MultiDict[str, str] = MultiDict()
     found.setlist("equipment", slugs)
-    for name in ("environment", "duration", "title", "project", "ambient"):
+    for name in ("environment", "duration", "title", "project", "ambient", "facility"):
         if args.get(name):
             found[name] = fields.lookup(args[name])
     for text in args.getlist("need"):

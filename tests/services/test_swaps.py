@@ -16,6 +16,7 @@ from labbook.domain.interval import Interval
 from labbook.models import (
     Equipment,
     EquipmentQualification,
+    Facility,
     HistoryEntry,
     OutboxMessage,
     QualificationKind,
@@ -25,7 +26,7 @@ from labbook.models import (
 from labbook.services import changes, reservations, swaps, verify
 from labbook.services.commands import ChangeReservation, RequestReservation, Wanted
 from labbook.services.swaps import Move, Outage, Slip, Swap, SwapPlan
-from tests.cast import NOW, Cast, at
+from tests.cast import NOW, Cast, at, equipment
 
 TEN, NOON, TWO = at("2026-03-24 10:00"), at("2026-03-24 12:00"), at("2026-03-24 14:00")
 DAY = Interval(NOW, at("2026-03-25 10:00"))
@@ -82,6 +83,23 @@ def test_what_fails_is_replaced_at_the_same_time_by_what_offers_as_much(session:
     with pytest.raises(Refused):  # it is kept out of use
         book(session, cast.bo, "source", TEN, NOON)
     assert verify.verify(session) == []
+
+
+def test_what_fails_is_replaced_within_its_facility_where_another_has_the_like(
+    session: Session, cast: Cast
+) -> None:
+    offers(session, source="800 V", source_2="1500 V")
+    anna = book(session, cast.anna, "source", TEN, NOON)
+    session.connection(execution_options={"labbook_write": True})
+    lab = Facility(slug="hall", name={"en": "Hall"}, time_zone="Europe/Copenhagen", country="DK", staffed={})
+    session.add(lab)
+    session.flush()
+    better = {"dc_voltage": parse_offer("800 V").stored()}
+    equipment(session, lab, "far-source", category="dc-source", capabilities=better)
+    session.commit()
+    (touched,) = planned(session, cast, Outage("source", DAY)).touched
+    assert touched.id == anna
+    assert [w.slug for w in touched.choices[0].pieces] == ["source-2"]
 
 
 def test_what_offers_less_is_said_to(session: Session, cast: Cast) -> None:

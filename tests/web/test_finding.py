@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from labbook.domain.capability import parse_offer
 from labbook.extensions import db
-from labbook.models import Environment, EnvironmentVersion, Equipment, Reservation
-from tests.cast import Cast
+from labbook.models import ChangeCounter, Environment, EnvironmentVersion, Equipment, Facility, Reservation
+from tests.cast import Cast, equipment
 from tests.web.people import Clock, Desk, Page
 
 
@@ -92,6 +92,41 @@ def test_whoever_was_slower_is_offered_the_next_and_keeps_what_was_typed(
     assert "12:00–14:00" in page.text
     assert anna.post("/book/find", slot=buttons(page)[0], **needs()).status == 303
     assert count() == 2
+
+
+def another_lab_with(*categories: str) -> None:
+    """A facility that has one of each category, free from then on."""
+    db.session.rollback()
+    db.session.connection(execution_options={"labbook_write": True})
+    lab = Facility(
+        slug="hall", name={"en": "The hall"}, time_zone="Europe/Copenhagen", country="DK", staffed={}
+    )
+    db.session.add(lab)
+    db.session.flush()
+    db.session.add(ChangeCounter(facility_id=lab.id, number=0))
+    for category in categories:
+        row = equipment(db.session(), lab, f"hall-{category}", category=category)
+        row.capabilities = {"dc_voltage": parse_offer("1500 V").stored()}
+    db.session.commit()
+
+
+def test_needs_that_several_facilities_could_meet_are_met_where_they_are_first(anna: Desk) -> None:
+    another_lab_with("dc-source", "oscilloscope")
+    busy = needs(need_category=["dc-source"], need_capabilities=["dc voltage: 800 V"], need_places=["1"])
+    here = anna.post("/book/find", find="1", facility="cie", **busy)
+    made = anna.post("/book/find", slot=buttons(here)[0], facility="cie", **busy)
+    assert made.status == 303, made.text
+    page = anna.post("/book/find", find="1", **needs())
+    assert "All of it at The hall." in page.text
+    assert "At Centre for Industrial Electronics from Tue 24 Mar, 12:00." in page.text
+    made = anna.post("/book/find", slot=buttons(page)[0], **needs(once="two"))
+    assert made.status == 303, made.text
+
+
+def test_what_only_one_facility_has_altogether_is_looked_for_there(anna: Desk) -> None:
+    another_lab_with("dc-source")
+    page = anna.post("/book/find", find="1", **needs())
+    assert "Source · Scope" in page.text
 
 
 def test_a_recipe_is_found_by_a_link_and_lends_its_name(anna: Desk) -> None:
