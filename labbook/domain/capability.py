@@ -1,7 +1,8 @@
 """Quantities with units: ranges offered, ranges needed, and whether the one contains the other.
 
-A range is written ``"-70..180 degC"``, ``"±60 A"``, ``"9 kHz..26 GHz"`` or as one quantity, ``"1000 L"``:
-offered, one quantity means "up to" (0..1000 L); needed, it means that very value. Temperatures have no
+A range is written ``"-70..180 degC"``, ``"-70 to 180 °C"``, ``"±60 A"``, ``"9 kHz..26 GHz"`` or as one
+quantity, ``"1000 L"``: offered, one quantity means "up to" (0..1000 L); needed, it means that very value.
+Temperatures have no
 natural zero, so an offered temperature is always a range.
 
 What is stored is already in base units, so that matching is comparing numbers and needs no unit library.
@@ -26,6 +27,8 @@ THOUSANDTHS_LIMIT = 2**62
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
 _QUANTITY = re.compile(rf"(?P<sign>\+-|±)?\s*(?P<value>{_NUMBER})\s*(?P<unit>[^\s\d.,+-].*)?")
 _FACTOR = re.compile(r"(?P<name>[^\W\d]+|[°℃℉%]\w*)(?:(?:\^|\*\*)?(?P<power>-?[1-9]))?")
+_BETWEEN = re.compile(r"(?<=[\w°℃℉%])(?:\s+(?:to|til|bis)\s+|\s*[–—]\s*)(?=[+\-−±]?\d)")
+"""What people write between the ends of a range; two dots in the catalogue file."""
 _SUPERSCRIPTS = str.maketrans({"…": "..", "²": "2", "³": "3", "−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 _ALIASES = {
@@ -56,6 +59,7 @@ _SYMBOLS = {
     "ampere * second": "C",
     "1 / second": "Hz",
     "dimensionless": "",
+    "channel": "",  # "six channels" of an analyser that offers "7"
 }
 _ADDITIVE = ("W", "A")
 
@@ -233,7 +237,7 @@ def _split(text: str) -> tuple[float, str]:
 def _clean(text: str) -> str:
     if len(text) > TEXT_LIMIT:
         raise QuantityError("quantity_too_long", limit=TEXT_LIMIT)
-    return " ".join(text.translate(_SUPERSCRIPTS).split())
+    return " ".join(_BETWEEN.sub("..", text).translate(_SUPERSCRIPTS).split())
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ places of the one piece, ``count: 2`` for two pieces of one place each.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from labbook.domain.capability import QuantityError, StoredRange, parse_need
 from labbook.domain.errors import Problem
@@ -53,6 +54,26 @@ def read_capabilities(parts: list[str], field: str, problems: list[Problem]) -> 
         except QuantityError as error:
             problems.append(Problem(error.code, field, params=error.params))
     return found
+
+
+def named(text: str, units: Mapping[str, str]) -> str:
+    """``800 V; 50 kW`` with the names that go without saying: ``dc_voltage: 800 V; power: 50 kW``.
+
+    ``units``: by capability, the base unit in which the category offers it. A quantity that none or several
+    of them could mean stays as it was typed.
+    """
+    return "; ".join(_named(part.strip(), units) for part in _PART.split(text) if part.strip())
+
+
+def _named(part: str, units: Mapping[str, str]) -> str:
+    if ":" in part:
+        return part
+    try:
+        unit = parse_need(part).unit
+    except QuantityError:
+        return part
+    meant = [name for name, own in units.items() if own == unit]
+    return f"{meant[0].replace('_', ' ')}: {part}" if len(meant) == 1 else part
 
 
 def read_ambient(text: str, field: str, problems: list[Problem]) -> dict[str, StoredRange]:

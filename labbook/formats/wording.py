@@ -86,7 +86,9 @@ SENTENCES: Mapping[str, str] = {
     "permit_too_early": N_("The permit is signed at the set-up, from {earliest} on."),
     "too_late": N_("The reservation ended at {end}."),
     # waiting, offers and options
-    "window_too_short": N_("The time within which you wait must be at least as long as what you ask for."),
+    "window_too_short": N_(
+        "Between the earliest start and the end there must be as much time as you ask for."
+    ),
     "window_over": N_("By then nothing of this length could begin any more."),
     "never_fits": N_("Within this time the rules for {equipment} never allow that, even if it were free."),
     "too_many_entries": N_("You wait for {limit} things already; withdraw one first."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, joinedload
@@ -32,6 +33,7 @@ class Choice:
     staffs: bool
     automatic: bool = False
     in_service: bool = True
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def _of_equipment(row: Equipment, viewer: Viewer) -> Choice:
         staffs=viewer.is_staff_of(facility.id),
         automatic=row.approval == "automatic",
         in_service=row.state == "in_service",
+        capabilities=row.capabilities,
     )
 
 

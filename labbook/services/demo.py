@@ -153,6 +153,7 @@ WEEK: Sequence[Planned] = (
     Planned(_CARLA, "dc-source-1", 3, 10, 8, "Isolation monitor", _CHARGER, fate=""),
     Planned(_DORTE, "thermal-shock-1", 4, 9, 96, "Solder joints, 300 cycles", _SIC, fate=""),
     Planned(_ANNA, "hil-1", 4, 8, 6, "Controller in the loop", _TRACTION),
+    Planned(_CARLA, "dc-source-3", 4, 8, 56, "Charger at full power", _CHARGER),
     Planned(_DORTE, "sam-1", 4, 10, 3, "Delamination after batch 7", _SIC),
     Planned(_ANNA, "pv-simulator-1", 4, 8, 6, "MPPT, cloudy profile", _TRACTION, fate="decline"),
     Planned(_CARLA, "salt-spray-1", 2, 9, 96, "Connector, 96 h", _CHARGER, fate="cancel"),

@@ -53,8 +53,13 @@ class Fields:
             self.problems.append(Problem("bad_date", name, params={"value": text[:40]}))
             return None
 
-    def instant(self, name: str, zone: ZoneInfo, *, required: bool = True) -> datetime | None:
-        """``{name}_date`` and ``{name}_time`` on the wall clock of ``zone``; problems are ``name``'s."""
+    def instant(
+        self, name: str, zone: ZoneInfo, *, required: bool = True, whole_day: str = ""
+    ) -> datetime | None:
+        """``{name}_date`` and ``{name}_time`` on the wall clock of ``zone``; problems are ``name``'s.
+
+        ``whole_day``: a day without a time is its ``"start"`` or its ``"end"``, the midnight after it.
+        """
         typed_day, typed_time = self.line(f"{name}_date"), self.line(f"{name}_time")
         if not typed_day and not typed_time:
             if required:
@@ -65,7 +70,9 @@ class Fields:
         except ValueError:
             self.problems.append(Problem("bad_date", name, params={"value": typed_day[:40]}))
             return None
-        at = _clock(typed_time)
+        at = time.min if whole_day and not typed_time else _clock(typed_time)
+        if whole_day == "end" and not typed_time and on < date.max:
+            on += timedelta(days=1)
         if at is None:
             self.problems.append(Problem("bad_time", name, params={"value": typed_time[:40]}))
             return None

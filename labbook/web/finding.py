@@ -15,7 +15,7 @@ from labbook.domain.errors import Problem, Refused
 from labbook.domain.interval import Interval
 from labbook.domain.matching import Need
 from labbook.formats import reasons
-from labbook.formats.needs import read_ambient, read_need
+from labbook.formats.needs import named, read_ambient, read_need
 from labbook.services import choices, queue, reservations, slot_search
 from labbook.services.choices import BookingChoices
 from labbook.services.commands import RequestReservation, Wanted
@@ -68,7 +68,7 @@ class Answer:
 def show() -> str:
     kept = keeping.typed("/book/find")
     offered = choices.for_booking(database(), viewer=viewer())
-    values = kept.form if kept.form else _from_address(offered)
+    values = _spelled_out(kept.form if kept.form else _from_address(offered), offered)
     # A slot was found to be free and is not any more: that is said in one sentence.
     overtaken = bool(kept.conflicts) or any(p.code in _OVERTAKEN for p in kept.problems)
     problems = [p for p in kept.problems if p.code not in _OVERTAKEN]
@@ -85,6 +85,7 @@ def show() -> str:
         categories=_categories(offered),
         environments=[(each.slug, name_of(each.name)) for each in offered.environments],
         facilities=_facilities(offered),
+        offers={row.category: list(_units(offered, row.category)) for row in _rows(values)},
         projects=[(each.slug, f"{each.name} ({each.organisation_name})") for each in offered.projects],
         values=values,
         rows=_rows(values),
@@ -107,8 +108,8 @@ def act() -> Response:
     """
     if BUTTONS & set(request.form) or "slot" not in request.form:
         return keeping.show_again(200)
-    read = Fields(request.form)
     offered = choices.for_booking(database(), viewer=viewer())
+    read = Fields(_spelled_out(request.form, offered))
     asked = asking.once(request.form, _request(read, offered))
     made = reservations.request(database(), asked, actor=viewer(), now=now())
     booking.tell(made)
@@ -129,8 +130,8 @@ def _question(read: Fields, offered: BookingChoices) -> FindSlots:
     """Raises ``Refused`` with everything that cannot be read."""
     zone = _zone(read.form, offered)
     length = read.length("duration")
-    since = read.instant("earliest", zone, required=False)
-    until = read.instant("latest", zone, required=False)
+    since = read.instant("earliest", zone, required=False, whole_day="start")
+    until = read.instant("latest", zone, required=False, whole_day="end")
     environment = read.chosen("environment")
     needs = () if environment else _needs(read)
     ambient = {} if environment else read_ambient(read.line("ambient"), "ambient", read.problems)
@@ -256,6 +257,21 @@ def _rows(values: MultiDict[str, str]) -> list[Row]:
     if "add" in values or not found:
         found.append(Row())
     return found
+
+
+def _spelled_out(values: MultiDict[str, str], offered: BookingChoices) -> MultiDict[str, str]:
+    """With the names of the capabilities that a category leaves no doubt of."""
+    spelled = MultiDict(values)
+    pairs = zip(values.getlist("need_category"), values.getlist("need_capabilities"), strict=False)
+    spelled.setlist("need_capabilities", [named(text, _units(offered, category)) for category, text in pairs])
+    return spelled
+
+
+def _units(offered: BookingChoices, category: str) -> dict[str, str]:
+    """What a category's pieces offer, and in which base unit."""
+    pieces = [each for each in offered.equipment if each.category == category]
+    found = {name: str(own["unit"]) for each in pieces for name, own in each.capabilities.items()}
+    return dict(sorted(found.items()))
 
 
 def _suggested_title(values: MultiDict[str, str], offered: BookingChoices) -> str:

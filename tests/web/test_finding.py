@@ -153,6 +153,25 @@ def test_everything_that_cannot_be_read_is_said_beside_its_field(anna: Desk) -> 
     assert count() == 0
 
 
+def test_days_without_a_time_are_whole_days(anna: Desk) -> None:
+    whole = needs(earliest_date="2026-03-24", earliest_time="", latest_date="2026-03-25", latest_time="")
+    page = anna.post("/book/find", find="1", **(whole | {"duration": "48 h"}))
+    assert "Tue 24 Mar, 00:00 – Thu 26 Mar, 00:00 (2 d)" in page.text
+    page = anna.post("/book/find", find="1", **(whole | {"duration": "48:15"}))
+    assert "must be as much time as you ask for" in page.text
+    assert buttons(page) == []
+
+
+def test_a_quantity_needs_no_name_where_the_category_leaves_no_doubt(anna: Desk) -> None:
+    page = anna.post("/book/find", find="1", **needs(need_capabilities=["0.8 kV", ""]))
+    assert "Source · Scope" in page.text
+    assert 'value="dc voltage: 0.8 kV"' in page.html
+    made = anna.post("/book/find", slot=buttons(page)[0], **needs(need_capabilities=["0.8 kV", ""]))
+    assert made.status == 303, made.text
+    page = anna.post("/book/find", find="1", **needs(need_capabilities=["5 kg", ""]))
+    assert "Write a capability as" in page.text
+
+
 def test_what_nothing_meets_is_said(anna: Desk) -> None:
     page = anna.post("/book/find", find="1", **needs(need_capabilities=["dc voltage: 3 kV", ""]))
     assert "No time works" in page.text
