@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, func, insert, select, text
+from sqlalchemy import create_engine, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -188,6 +188,46 @@ def test_raw_sql_races_leave_one_row_each(session: Session, racers: Cast, databa
     place_id = session.scalar(select(Allocation.place_id).limit(1))
     session.rollback()
     assert_one_each_round(race(database_url, by_raw_sql, [(i, place_id) for i in ids], rounds=10))
+
+
+def by_raw_status(session: Session, task: tuple[str, list[int], int], number: int) -> str:
+    """Past the service: one statement ends or revives all of them, while others add to each."""
+    what, ids, place_id = task
+    session.connection(execution_options={"labbook_write": True})
+    if what == "status":
+        status = "approved" if number % 2 else "cancelled"
+        every = update(Reservation).where(Reservation.id.in_(ids)).values(status=status)
+        session.execute(every, execution_options={"synchronize_session": False})
+        session.commit()
+        return "written"
+    for n, reservation_id in enumerate(ids):
+        start, end = slot(number * len(ids) + n)
+        row = {"reservation_id": reservation_id, "place_id": place_id, "starts_at": start, "ends_at": end}
+        session.execute(insert(Allocation).values(row | {"opaque_id": f"{number}-{n}", "changed_at": NOW}))
+        session.commit()
+        session.connection(execution_options={"labbook_write": True})
+    session.rollback()
+    return "written"
+
+
+def test_what_blocks_follows_a_status_that_is_written_for_many_at_once(
+    session: Session, racers: Cast, database_url: str
+) -> None:
+    far = at("2026-09-01 10:00")
+    for n in range(8):
+        start = far + n * timedelta(hours=1)
+        wish = RequestReservation((Wanted("source"),), start, start + timedelta(hours=1), "Own")
+        reservations.request(session, wish, actor=racers.anna, now=NOW)
+    ids = list(session.scalars(select(Reservation.id).order_by(Reservation.id)))
+    place_id = session.scalar(select(Allocation.place_id).limit(1))
+    session.rollback()
+    rounds = race(database_url, by_raw_status, [(what, ids, place_id) for what in ("status", "add")], 20)
+    assert {answer for answers in rounds for answer, _ in answers} == {"written"}
+    for table, rows in ((Allocation, 8 + 160), (Draw, 8)):
+        of = select(Reservation.status, table.blocking).join(
+            Reservation, table.reservation_id == Reservation.id
+        )
+        assert session.execute(of).all() == [("approved", True)] * rows
 
 
 def by_one_who_moves_it(session: Session, task: tuple[Viewer, str, bool], number: int) -> str:
