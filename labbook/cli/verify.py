@@ -15,6 +15,8 @@ WORDS = {
     "file_damaged": "the database file is damaged: {found}",
     "overlap": "{equipment}, place {place} is taken twice from {start} to {end}: by {one} and {other}",
     "over_budget": "{utility} carries {drawn} at {at}, of {capacity} (thousandths of its unit)",
+    "draws_differ": "{reservation} draws {drawn} of {utility}, where {stated} was stated (thousandths)",
+    "other_ambient": "{equipment} runs {one} and {other} at {start}, whose ambient profiles differ",
     "blocking_differs": "row {row} of {table} does not follow the status {status} of {reservation}",
     "places_differ": "{reservation} should occupy {wanted} places of {equipment}, and occupies {taken}",
     "span_differs": "{reservation} does not occupy the time that it says",

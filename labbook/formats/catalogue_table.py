@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 LANGUAGES = ("en", "da", "de")
 PLACES_LIMIT = 1000
+RANGES_LIMIT = 100
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 _CAPABILITY = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -220,6 +221,10 @@ class Table:
         """A table of quantities by the capability's name."""
         table = self.table(key)
         found: dict[str, StoredRange] = {}
+        if table is not None and len(table.values) > RANGES_LIMIT:
+            # A recipe is read with each list that it stands in.
+            self.wrong(key, "too_many", limit=RANGES_LIMIT)
+            return found
         for name in table.values if table else ():
             assert table is not None
             text = table.get(name, str)

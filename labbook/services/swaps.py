@@ -188,6 +188,8 @@ class _Scene:
         self._permit(actor)
         if what.until <= slipping.ends_at:
             raise Refused([Problem("not_longer", "until", params={"end": slipping.ends_at})])
+        if reservations.when_problems(slipping.starts_at, what.until):
+            raise Refused([Problem("out_of_range", "until")])
         pieces = facts.load_equipment(session, facts.wanted_of(slipping), lock=False)
         use = Interval(slipping.starts_at, what.until)
         later = Plan(pieces, use, slipping.environment_version)

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, String, and_, cast, func, literal, or_, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.reservation import BLOCKING, TRANSITIONS, Status, next_step
+from labbook.domain.sharing import clash
 from labbook.models import (
     Allocation,
     Change,
@@ -54,6 +55,8 @@ def verify(session: Session) -> list[Breach]:
         _references,
         _overlaps,
         _budgets,
+        _stated_draws,
+        _ambients,
         _derived_blocking,
         _places,
         _occupied_spans,
@@ -153,6 +156,62 @@ def _budgets(session: Session) -> Iterator[Breach]:
                 params = {"utility": utility.slug, "at": at, "drawn": total, "capacity": utility.capacity}
                 yield Breach("over_budget", params)
             over = total > utility.capacity
+
+
+def _stated_draws(session: Session) -> Iterator[Breach]:
+    """What a manager stated is what is drawn, and nothing where that is nothing."""
+    rows = session.execute(
+        select(Reservation.public_id, Reservation.draws_stated, Utility.slug, Draw.amount)
+        .outerjoin(Draw, and_(Draw.reservation_id == Reservation.id, Draw.change_id.is_(None)))
+        .outerjoin(Utility, Draw.utility_id == Utility.id)
+        .where(_is_blocking(), cast(Reservation.draws_stated, String) != "{}")
+        .order_by(Reservation.id)
+        .execution_options(yield_per=_PAGE)
+    )
+    for public_id, group in groupby(rows, key=lambda row: row.public_id):
+        of_it = list(group)
+        for slug, stated in sorted(of_it[0].draws_stated.items()):
+            drawn = sum(row.amount for row in of_it if row.slug == slug)
+            if drawn != stated:
+                params = {"reservation": public_id, "utility": slug, "stated": stated, "drawn": drawn}
+                yield Breach("draws_differ", params)
+
+
+def _ambients(session: Session) -> Iterator[Breach]:
+    """On a piece that several share, one profile at a time; each pair that differs is told once."""
+    rows = session.execute(
+        select(
+            Place.equipment_id,
+            Equipment.slug,
+            Equipment.capabilities,
+            Allocation.starts_at,
+            Allocation.ends_at,
+            Reservation.public_id,
+            func.coalesce(EnvironmentVersion.ambient, Reservation.ambient).label("ambient"),
+        )
+        .select_from(Allocation)
+        .join(Reservation, Allocation.reservation_id == Reservation.id)
+        .join(Place, Allocation.place_id == Place.id)
+        .join(Equipment, Place.equipment_id == Equipment.id)
+        .outerjoin(EnvironmentVersion, Reservation.environment_version_id == EnvironmentVersion.id)
+        .where(_is_blocking(), Reservation.kind == "booking", Equipment.places > 1)
+        .order_by(Place.equipment_id, Allocation.starts_at, Allocation.id)
+        .execution_options(yield_per=_PAGE)
+    )
+    for _, on_it in groupby(rows, key=lambda row: row.equipment_id):
+        there: list[Any] = []
+        told: set[frozenset[str]] = set()
+        for row in on_it:
+            there = [other for other in there if row.starts_at < other.ends_at]
+            for other in there:
+                pair = frozenset((row.public_id, other.public_id))
+                if len(pair) < 2 or pair in told:
+                    continue
+                if clash(row.capabilities, row.ambient, other.ambient) == "other_ambient":
+                    told.add(pair)
+                    params = {"equipment": row.slug, "one": other.public_id, "other": row.public_id}
+                    yield Breach("other_ambient", params | {"start": row.starts_at})
+            there.append(row)
 
 
 def _derived_blocking(session: Session) -> Iterator[Breach]:

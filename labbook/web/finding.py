@@ -32,6 +32,8 @@ SHOWN = 6
 BUTTONS = frozenset({"find", "add", "remove"})
 _OVERTAKEN = frozenset({"over_budget", "other_ambient", "taken_meanwhile"})
 _PLOTS = 8
+_ROWS_LIMIT = 50
+"""More than may be asked for, so that too many are refused and not passed over."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def _blocks(found: FoundSlots, slug: str) -> list[Block]:
 def _rows(values: MultiDict[str, str]) -> list[Row]:
     columns = [values.getlist(f"need_{name}") for name in ("category", "capabilities", "places")]
     found = [Row(*(text.replace("\0", "\ufffd") for text in row)) for row in zip(*columns, strict=False)]
+    del found[_ROWS_LIMIT:]
     if (gone := values.get("remove", "")).isdecimal() and int(gone[:4]) < len(found):
         del found[int(gone[:4])]
     if "add" in values or not found:

@@ -54,7 +54,9 @@ def new() -> str:
 
 @blueprint.post("/environments/new")
 def create() -> Response:
-    lab = _lab(lookup(request.form.get("facility", "")))
+    lab = _lab(slug := lookup(request.form.get("facility", "")))
+    if lab.view.slug != slug:
+        raise Refused([Problem("unknown_facility", "facility", params={"facility": slug[:80]})])
     written = recipe_form.read(request.form, manages=lab.manages)
     if _only_checks():
         return keeping.show_again(200)

@@ -68,6 +68,17 @@ def test_a_manager_makes_a_recipe_of_the_laboratory_with_everything_in_it(
     assert (version.number, version.by, version.note, version.changes) == (1, "Mia", "First", None)
 
 
+def test_a_recipe_says_only_so_much_since_it_is_read_with_every_list(session: Session, cast: Cast) -> None:
+    many = {f"quantity_{number}": "1 V" for number in range(101)}
+    wrong = {"ambient": many, "needs": [{"category": "oscilloscope", "capabilities": many}]}
+    with pytest.raises(Refused) as refused:
+        create(session, cast.anna, VALUES | wrong)
+    assert {(p.field, p.code) for p in refused.value.problems} == {
+        ("ambient", "too_many"),
+        ("needs.0.capabilities", "too_many"),
+    }
+
+
 def test_everything_that_is_wrong_is_said_at_once_each_at_its_key(session: Session, cast: Cast) -> None:
     wrong = {
         "name": {"en": " "},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -147,6 +147,13 @@ def test_a_test_that_slips_moves_whoever_comes_next(session: Session, cast: Cast
     row = session.scalars(select(Reservation).where(Reservation.public_id == slipping)).one()
     assert row.ends_at == at("2026-03-24 13:00")
     assert verify.verify(session) == []
+
+
+def test_a_test_that_slips_beyond_all_calendars_is_refused_in_words(session: Session, cast: Cast) -> None:
+    slipping = book(session, cast.anna, "chamber", TEN, NOON)
+    with pytest.raises(Refused) as refused:
+        planned(session, cast, Slip(slipping, datetime(9999, 12, 31, 23, 59, tzinfo=UTC)))
+    assert [(p.code, p.field) for p in refused.value.problems] == [("out_of_range", "until")]
 
 
 def test_all_of_it_happens_or_none_of_it(session: Session, cast: Cast) -> None:

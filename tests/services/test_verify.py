@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from labbook.domain.access import Viewer
+from labbook.domain.capability import parse_need
 from labbook.models import guards
-from labbook.services import changes, decisions, sweep, verify
+from labbook.services import changes, decisions, reservations, sweep, verify
 from labbook.services.commands import ChangeReservation, Decide
 from tests.cast import NOW, Cast, at
-from tests.services.test_reservations import book
+from tests.services.test_reservations import book, wish
 
 
 def found(session: Session) -> list[str]:
@@ -116,11 +120,42 @@ def test_an_overlap_is_found_although_the_row_denies_that_it_blocks(session: Ses
     assert only_guard_may_miss(found(session)) == ["overlap", "blocking_differs"]
 
 
+HOT = {"temperature": parse_need("85 degC").stored()}
+COLD = {"temperature": parse_need("-40 degC").stored()}
+
+
+def soak(session: Session, who: Viewer) -> object:
+    return reservations.request(session, replace(wish("cycler:2"), ambient=HOT), actor=who, now=NOW)
+
+
+def stated(session: Session, cast: Cast, amount: str) -> object:
+    asked = replace(wish("source"), holder=cast.anna.email, reason="Measured", draws={"feeder-a": amount})
+    return reservations.request(session, asked, actor=cast.mia, now=NOW)
+
+
 TAMPERINGS: dict[str, tuple[Callable[[Session, Cast], object], list[str], list[str]]] = {
     "a budget overdrawn": (
         lambda session, cast: book(session, cast.anna, "source"),
         ["UPDATE draws SET amount = 10001"],
         ["over_budget"],
+    ),
+    "a draw that nobody stated": (
+        lambda session, cast: stated(session, cast, "4 kVA"),
+        ["UPDATE draws SET amount = 6000"],
+        ["draws_differ"],
+    ),
+    "a draw where none was stated": (
+        lambda session, cast: stated(session, cast, "4 kVA"),
+        ["UPDATE reservations SET draws_stated = '{\"feeder-a\": 0}'"],
+        ["draws_differ"],
+    ),
+    "a hot and a cold test in one chamber": (
+        lambda session, cast: [soak(session, cast.anna), soak(session, cast.carla)],
+        [
+            f"UPDATE reservations SET ambient = '{json.dumps(COLD)}' "
+            "WHERE id = (SELECT max(id) FROM reservations)"
+        ],
+        ["other_ambient"],
     ),
     "a status written by hand": (
         lambda session, cast: book(session, cast.anna, "scope"),

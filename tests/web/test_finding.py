@@ -204,3 +204,10 @@ def test_another_need_is_added_and_taken_away_with_all_that_was_typed(anna: Desk
     assert page.value("title") is None or page.value("title") == "Ripple"
     page = anna.post("/book/find", remove="0", **needs())
     assert page.html.count('name="need_category"') == 1
+
+
+def test_a_thousand_needs_are_too_many_and_are_not_all_drawn_again(anna: Desk) -> None:
+    many = {f"need_{name}": [value] * 300 for name, value in (("category", "oscilloscope"), ("places", "1"))}
+    page = anna.post("/book/find", find="1", **needs(need_capabilities=[""] * 300, **many))
+    assert "at most 20 pieces" in page.text
+    assert page.html.count('name="need_category"') == 50

@@ -65,6 +65,12 @@ def test_a_manager_writes_a_recipe_and_reads_it_on_its_page(mia: Desk) -> None:
     assert "Soak" in mia.get("/manage/environments").text
 
 
+def test_a_recipe_of_a_laboratory_that_is_not_there_is_nobodys(mia: Desk) -> None:
+    answer = made(mia, facility="nowhere")
+    assert answer.status == 422
+    assert "nowhere" in answer.text
+
+
 def test_what_is_saved_as_it_was_read_is_no_new_version(mia: Desk) -> None:
     made(mia)
     edited(mia, ambient="temperature: 85 °C")
