@@ -84,7 +84,9 @@ def _not_yet(field: Field, option: Option, at: int, end: int) -> Iterator[Becaus
     stretch = option.starts.next(at)
     if stretch is None or stretch[0] > at:
         until = end if stretch is None else min(stretch[0], end)
-        yield Because(_reason(field, option, at), option.candidate.piece.slug, until)
+        # What ended last: a piece that has to be set up now, and is taken until Thursday, is taken.
+        last = at if stretch is None else stretch[0] - 1
+        yield Because(_reason(field, option, last), option.candidate.piece.slug, until)
 
 
 def _reason(field: Field, option: Option, at: int) -> str:

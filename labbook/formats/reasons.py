@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
+from labbook.formats import moments
 from labbook.formats.wording import sentence_of
 from labbook.formats.words import N_, localised
 
@@ -60,7 +62,7 @@ THROUGHOUT: Mapping[str, str] = {
     "ends_by": N_("Your organisation may not book {name} for so late a time."),
     "organisation_category": N_("Your organisation may not book {name}."),
     "qualification_missing": N_("{name} asks for a qualification that you do not have then."),
-    "unmet": N_("Nothing in service meets need {number}."),
+    "unmet": N_("Nothing in service meets need {number} ({category})."),
     "too_few": N_("{name} is needed more often than there are pieces of its kind."),
     "too_many_places": N_("{name} has fewer places than are asked for."),
     "window": N_("So much time does not fit between the earliest start and the end asked for."),
@@ -74,7 +76,10 @@ def sentence(
     """One sentence; instants on the wall clock of ``zone``."""
     slug = found.equipment or found.utility
     named = localised(names[slug], locale) if slug is not None and slug in names else slug or ""
-    params = dict(found.params) | {"name": named, "until": found.until, "number": (found.need or 0) + 1}
+    until = found.until
+    if isinstance(until, datetime) and isinstance(zone, ZoneInfo):
+        until = moments.moment(until, zone, locale)
+    params = dict(found.params) | {"name": named, "until": until, "number": (found.need or 0) + 1}
     reason = "grids" if found.reason == "off_grid" and slug is None else found.reason
     texts = UNTIL if found.until is not None and reason in UNTIL else THROUGHOUT
     return sentence_of(texts[reason], params, locale, zone)

@@ -575,6 +575,9 @@ class _Looking:
                 if not self.is_staff:
                     params["peak"] = coarse(params["peak"], params["capacity"])
                 params |= {name: params[name] / 1000 for name in ("peak", "wanted", "capacity")}
+            if each.reason == "unmet":
+                need = self.needs[int(each.subject)]
+                params["category"] = need.category or need.equipment
             found = InTheWay(
                 reason=each.reason,
                 equipment=each.subject if each.subject in self.pieces else None,

@@ -90,7 +90,7 @@ def _more_links(reader: Viewer) -> tuple[Link, ...]:
     found = [_link("/environments", _l("Test environments"))]
     if not reader.decides and reader.role is not Role.TECHNICIAN:
         found.insert(0, _link("/today", _l("Today in the lab")))
-    found.append(_link("/waitlist", _l("Waitlist")))
+    found += [_link("/utilities", _l("Utilities")), _link("/waitlist", _l("Waitlist"))]
     if reader.decides:
         found += [_link("/manage", _l("Manage")), _link("/reports", _l("Reports"))]
     if reader.role is Role.TECHNICIAN:

@@ -77,6 +77,14 @@ def test_what_was_taken_is_told_with_the_start_from_which_it_could_be_had() -> N
     assert reasons(found) == [("taken", "source-1", at(14)), ("taken", "source-2", at(14))]
 
 
+def test_what_has_to_be_set_up_now_and_is_taken_until_later_is_taken() -> None:
+    set_up = Closed("set_up", (at(-100), at(0)))
+    source = Piece(slug="source", places=[[span(3, 14)]], setup=HOUR, closed=[set_up])
+    found = search(wish(Ask(1, {"source": 0}), hours=4), catalogue(source), {}, limit=1)
+    assert starts(found) == [at(15)]
+    assert reasons(found) == [("taken", "source", at(15))]
+
+
 def test_nothing_stood_in_the_way_of_what_can_start_at_once() -> None:
     pieces = catalogue(Piece(slug="a", places=[[]]), Piece(slug="b", places=[[span(0, 9)]]))
     found = search(wish(Ask(1, {"a": 1, "b": 0})), pieces, {}, limit=3)

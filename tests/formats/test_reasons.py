@@ -41,6 +41,6 @@ def test_a_sentence_is_one(message: str) -> None:
 
 def test_it_names_what_and_until_when_on_the_labs_clock() -> None:
     found = SimpleNamespace(reason="taken", equipment="scope", utility=None, need=None, until=NOW, params={})
-    assert sentence(found, NAMES, "en", ZONE) == "Scope is taken until 2026-03-23 09:00."
+    assert sentence(found, NAMES, "en", ZONE) == "Scope is taken until Mon 23 Mar, 09:00."
     found.until = None
     assert sentence(found, NAMES, "en", ZONE) == "Scope is taken for all of that time."

@@ -119,6 +119,7 @@ def test_needs_that_several_facilities_could_meet_are_met_where_they_are_first(a
     page = anna.post("/book/find", find="1", **needs())
     assert "All of it at The hall." in page.text
     assert "At Centre for Industrial Electronics from Tue 24 Mar, 12:00." in page.text
+    assert "facility=hall" in page.html  # of the recipe that these needs are saved as
     made = anna.post("/book/find", slot=buttons(page)[0], **needs(once="two"))
     assert made.status == 303, made.text
 
