@@ -2,8 +2,7 @@
 
 A range is written ``"-70..180 degC"``, ``"-70 to 180 °C"``, ``"±60 A"``, ``"9 kHz..26 GHz"`` or as one
 quantity, ``"1000 L"``: offered, one quantity means "up to" (0..1000 L); needed, it means that very value.
-Temperatures have no
-natural zero, so an offered temperature is always a range.
+Temperatures have no natural zero, so an offered temperature is always a range.
 
 What is stored is already in base units, so that matching is comparing numbers and needs no unit library.
 Some signs mean in a laboratory what they do not mean to the library: ``g`` is the acceleration (mass is

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer
@@ -14,7 +14,7 @@ from labbook.domain.visibility import scope_of
 from labbook.models import Environment, EnvironmentVersion, Equipment, Utility
 from labbook.models.project import ACTIVITIES
 from labbook.services import projects, users
-from labbook.services.known_recipes import known_recipe
+from labbook.services.known_recipes import NEWEST, known_recipe
 from labbook.services.projects import ProjectView
 from labbook.services.users import Colleague
 
@@ -77,13 +77,7 @@ def for_booking(session: Session, *, viewer: Viewer) -> BookingChoices:
     )
     recipes = session.scalars(
         select(EnvironmentVersion)
-        .join(
-            Environment,
-            and_(
-                EnvironmentVersion.environment_id == Environment.id,
-                EnvironmentVersion.number == Environment.version,
-            ),
-        )
+        .join(Environment, NEWEST)
         .where(Environment.retired_at.is_(None), known_recipe(scope_of(viewer)))
         .options(joinedload(EnvironmentVersion.environment).joinedload(Environment.facility))
         .order_by(Environment.facility_id, Environment.slug)

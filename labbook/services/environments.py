@@ -23,7 +23,7 @@ from labbook.models import (
 from labbook.services import facts
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
-from labbook.services.known_recipes import known_recipe
+from labbook.services.known_recipes import NEWEST, known_recipe
 from labbook.services.occupancy import occupied_places
 
 
@@ -35,12 +35,8 @@ def current(
     """
     found = session.scalar(
         select(EnvironmentVersion)
-        .join(Environment, EnvironmentVersion.environment_id == Environment.id)
-        .where(
-            Environment.slug == slug,
-            EnvironmentVersion.number == Environment.version,
-            known_recipe(scope_of(viewer)),
-        )
+        .join(Environment, NEWEST)
+        .where(Environment.slug == slug, known_recipe(scope_of(viewer)))
     )
     if found is None or found.environment.retired_at is not None:
         code = "unknown_environment" if found is None else "environment_retired"

@@ -40,6 +40,7 @@ from labbook.models import (
     User,
     Visit,
 )
+from labbook.services.known_recipes import NEWEST
 from labbook.services.reservation_views import in_scope
 
 _Row: TypeAlias = Row[*tuple[Any, ...]]
@@ -196,11 +197,8 @@ class Reading:
                 Environment.facility_id,
                 Environment.organisation_id,
             )
-            .join(Environment, EnvironmentVersion.environment_id == Environment.id)
-            .where(
-                Environment.id == self.subscription.target_id,
-                EnvironmentVersion.number == Environment.version,
-            )
+            .join(Environment, NEWEST)
+            .where(Environment.id == self.subscription.target_id)
         ).one()
         name, needs, facility_id, organisation_id = row
         if not self.scope.has_recipe(facility_id, organisation_id):

@@ -1,11 +1,16 @@
-"""``Scope.has_recipe`` as SQL: which recipes somebody may list, read, book and subscribe to."""
+"""Which recipes somebody may list, read, book and subscribe to (``Scope.has_recipe`` as SQL), and as what."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, and_, or_, true
 
 from labbook.domain.visibility import Scope
-from labbook.models import Environment
+from labbook.models import Environment, EnvironmentVersion
+
+NEWEST = and_(
+    EnvironmentVersion.environment_id == Environment.id, EnvironmentVersion.number == Environment.version
+)
+"""A recipe joined with its newest version."""
 
 
 def known_recipe(scope: Scope) -> ColumnElement[bool]:

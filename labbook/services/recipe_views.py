@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload
 
 from labbook.domain.access import Viewer, may_edit_recipe
@@ -20,7 +20,7 @@ from labbook.services.capability_search import read_needs
 from labbook.services.differences import FieldChange, differences
 from labbook.services.environments import each_need, in_service, needs_of
 from labbook.services.equipment import DrawView, facility_id
-from labbook.services.known_recipes import known_recipe
+from labbook.services.known_recipes import NEWEST, known_recipe
 
 
 @dataclass(frozen=True)
@@ -224,13 +224,7 @@ def history(session: Session, slug: str, *, viewer: Viewer) -> list[VersionView]
 
 _CURRENT = (
     select(EnvironmentVersion)
-    .join(
-        Environment,
-        and_(
-            EnvironmentVersion.environment_id == Environment.id,
-            EnvironmentVersion.number == Environment.version,
-        ),
-    )
+    .join(Environment, NEWEST)
     .options(
         joinedload(EnvironmentVersion.environment, innerjoin=True).joinedload(
             Environment.facility, innerjoin=True
