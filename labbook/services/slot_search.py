@@ -267,15 +267,21 @@ def choose(
     now: datetime,
     ambient: Mapping[str, Any],
 ) -> dict[str, int] | None:
-    """Slug -> places with which the recipe, or the needs, work at just this time; None where they do not."""
-    asked = FindSlots(use.duration, use.start, use.end, ambient=ambient, limit=1)
+    """Slug -> places with which the recipe, or the needs, work at just this time; None where they do not.
+
+    Where only lead time, grid or length stand in the way, the pieces too, so that the rules can say it.
+    """
     if use.start < now:
         return None
-    questions = _by_facility(session, asked, recipe, needs)
-    slots = _first_of(
-        [find_for(session, one, recipe, needs, viewer=viewer, now=now) for one in questions]
-    ).slots
-    return {piece.slug: piece.places for piece in slots[0].pieces} if slots else None
+    asked = FindSlots(use.duration, use.start, use.end, ambient=ambient, limit=1)
+    for one in (asked, replace(asked, agreed=True)):
+        questions = _by_facility(session, one, recipe, needs)
+        slots = _first_of(
+            [find_for(session, each, recipe, needs, viewer=viewer, now=now) for each in questions]
+        ).slots
+        if slots:
+            return {piece.slug: piece.places for piece in slots[0].pieces}
+    return None
 
 
 class _Looking:

@@ -159,6 +159,9 @@ def test_needs_are_booked_without_naming_the_equipment(app_cast: Cast, anna: Scr
     assert codes(anna.ask("POST", "/reservations", body | {"needs": ["scope; colour"]})) == {
         "malformed_capability"
     }
+    off = body | {"start": (START + timedelta(days=1, minutes=7)).isoformat()}
+    off["end"] = (START + timedelta(days=1, hours=1)).isoformat()
+    assert codes(anna.ask("POST", "/reservations", off)) == {"off_grid"}
     # No more pieces than a search for slots takes, either, however few texts they are written in.
     many = body | {"needs": ["oscilloscope; count: 50"] * 20}
     for named in ({}, {"equipment": [{"slug": "scope"}]}):
