@@ -77,12 +77,13 @@ def act() -> Response:
 
 def _what(read: Fields, zone: ZoneInfo) -> Outage | Slip:
     """Raises ``Refused`` with everything that cannot be read."""
-    until = read.instant("until", zone)
-    if slipping := read.chosen("reservation"):
+    slipping = read.chosen("reservation")
+    until = read.instant("until", zone, whole_day="" if slipping else "end")
+    if slipping:
         if until is None:
             raise Refused(read.problems)
         return Slip(slipping, until)
-    since = read.instant("since", zone, required=False) or now()
+    since = read.instant("since", zone, required=False, whole_day="start") or now()
     slug = read.chosen("equipment")
     if slug is None:
         read.problems.append(Problem("missing", "equipment"))
@@ -133,6 +134,7 @@ def _from_address(offered: BookingChoices) -> MultiDict[str, str]:
     for name, value in fields.prefilled(request.args, zone, ("since", "until")).items():
         found[name] = value
     if found.get("equipment") and "until_date" not in found:
-        for name, value in fields.wall_fields("until", now() + timedelta(days=7), zone).items():
+        week_on = (now() + timedelta(days=7, hours=1)).replace(minute=0, second=0, microsecond=0)
+        for name, value in fields.wall_fields("until", week_on, zone).items():
             found[name] = value
     return found

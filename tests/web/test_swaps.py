@@ -94,3 +94,12 @@ def test_links_lead_there_from_the_reservation_and_from_the_fault(mia: Desk, boo
     assert "A test takes longer" in asked.text
     slip = {"reservation": booked, "until_date": "2026-03-24", "until_time": "14:00"}
     assert "Nothing is booked on it then." in mia.post("/manage/swap", look="1", **slip).text
+
+
+def test_until_when_is_suggested_on_the_hour_and_a_day_without_a_time_is_all_of_it(
+    mia: Desk, booked: str
+) -> None:
+    page = mia.get("/manage/swap", equipment="scope")
+    assert (page.value("until_time") or "").endswith(":00")
+    page = mia.post("/manage/swap", look="1", **(OUTAGE | {"until_date": "2026-03-24", "until_time": ""}))
+    assert "Double pulse" in page.text
