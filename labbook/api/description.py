@@ -13,6 +13,7 @@ from labbook.domain.words import NOTES_LIMIT, TITLE_LIMIT
 from labbook.services.calendar import DAYS_LIMIT
 from labbook.services.choices import BookingChoices
 from labbook.services.reservations import PIECES_LIMIT
+from labbook.services.slot_search import LIMIT as SLOTS_LIMIT
 from labbook.services.slot_search import NEEDS_LIMIT
 
 Json = dict[str, Any]
@@ -909,7 +910,11 @@ def _catalogue_paths() -> Json:
                     {**_parameter("duration", "Of use, as in `PT4H`."), "required": True},
                     _parameter("from", "The earliest start; now, if left out.", INSTANT),
                     _parameter("to", "The latest end; as far ahead as one may book, if left out.", INSTANT),
-                    _parameter("limit", "How many, up to 100.", {"type": "integer", "default": 5}),
+                    _parameter(
+                        "limit",
+                        "How many.",
+                        {"type": "integer", "minimum": 1, "maximum": SLOTS_LIMIT, "default": 5},
+                    ),
                 ],
                 "responses": _answers(200, "By start; empty when nothing works.", _ref("Slots"), 422),
             }

@@ -26,7 +26,9 @@ from labbook.services.opening import lock_equipment, may_decide, opened
 from labbook.services.reservation_views import loading
 from labbook.services.slot_search import FindSlots, FoundSlot
 
-TOUCHED_LIMIT = 100
+TOUCHED_LIMIT = 40
+"""Each costs several searches, and nobody else writes to their equipment meanwhile."""
+
 LOOK_AHEAD = timedelta(days=180)
 _MANAGER = frozenset({Party.MANAGER})
 
