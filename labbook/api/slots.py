@@ -70,7 +70,7 @@ def _equipment(query: Query) -> tuple[Wanted, ...]:
 
 def _needs(query: Query) -> tuple[Need, ...]:
     found: list[Need] = []
-    for text in query.args.getlist("need"):
+    for text in query.args.getlist("need")[: slot_search.NEEDS_LIMIT + 1]:  # one more is too many
         found += read_need(text, "need", query.problems)
     return tuple(found)
 

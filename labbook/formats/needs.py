@@ -60,8 +60,10 @@ def named(text: str, units: Mapping[str, str]) -> str:
     """``800 V; 50 kW`` with the names that go without saying: ``dc_voltage: 800 V; power: 50 kW``.
 
     ``units``: by capability, the base unit in which the category offers it. A quantity that none or several
-    of them could mean stays as it was typed.
+    of them could mean stays as it was typed, and so does what is too long to be read.
     """
+    if len(text) > TEXT_LIMIT:
+        return text
     return "; ".join(_named(part.strip(), units) for part in _PART.split(text) if part.strip())
 
 

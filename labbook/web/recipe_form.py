@@ -17,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 
 from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem, Refused
+from labbook.domain.words import NOTES_LIMIT
 from labbook.services.recipe_views import EnvironmentView, NeedView
 from labbook.services.recipes import MANAGERS_ONLY
 from labbook.web.fields import Fields, lookup, parse_length
@@ -76,14 +77,16 @@ def read(form: MultiDict[str, str], *, manages: bool) -> Written:
     _put(found, "ambient", _lines(form, "ambient", found.problems))
     if manages:
         _put(found, "draws", _draws(form))
-    more = _listed(fields.text("more_qualifications")) if manages else []
+    more = fields.text("more_qualifications") if manages else ""
+    more_kinds = _listed(more, "qualifications", found.problems)
     for key, values in (
-        ("qualifications", [*form.getlist("qualifications"), *(_slug(each) for each in more)]),
+        ("qualifications", [*form.getlist("qualifications"), *(_slug(each) for each in more_kinds)]),
         ("hazards", form.getlist("hazards")),
     ):
         _put(found, key, list(dict.fromkeys(values)))
     texts_of = (
-        _length(each, "readouts", written_hours, found.problems) for each in _listed(fields.text("readouts"))
+        _length(each, "readouts", written_hours, found.problems)
+        for each in _listed(fields.text("readouts"), "readouts", found.problems)
     )
     _put(found, "readouts", [each for each in texts_of if each])
     found.values["needs"] = []
@@ -166,7 +169,8 @@ def _length(text: str, key: str, write: Callable[[int], str], problems: list[Pro
 def _lines(form: MultiDict[str, str], name: str, problems: list[Problem], at: str = "") -> dict[str, str]:
     """``dc voltage: 800 V``, a line or a field for each."""
     found: dict[str, str] = {}
-    for text in "\n".join(form.getlist(name)).splitlines():
+    written = _bounded("\n".join(form.getlist(name)), at or name, problems)
+    for text in written.splitlines():
         if not text.strip():
             continue
         key, colon, value = (part.strip() for part in text.partition(":"))
@@ -188,8 +192,17 @@ def _draws(form: MultiDict[str, str]) -> dict[str, str]:
     }
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in _LISTED.split(text) if part.strip()]
+def _listed(text: str, name: str, problems: list[Problem]) -> list[str]:
+    written = _bounded(text, name, problems)
+    return [part.strip() for part in _LISTED.split(written) if part.strip()]
+
+
+def _bounded(text: str, name: str, problems: list[Problem]) -> str:
+    """The text; none of what is too long, or everything that is wrong in it would be told line by line."""
+    if len(text) <= NOTES_LIMIT:
+        return text
+    problems.append(Problem("text_too_long", name, params={"limit": NOTES_LIMIT, "length": len(text)}))
+    return ""
 
 
 def _slug(text: str) -> str:
