@@ -76,7 +76,9 @@ def test_malformed_choices_change_nothing(mia: Desk, booked: str) -> None:
     for value, revision in (("x|y", "1"), ("cancel", "one"), ("\0", "1")):
         sent = OUTAGE | {f"choice-{booked}": value, f"revision-{booked}": revision, "reason": "Why"}
         assert mia.post("/manage/swap", **sent).status == 422
-    assert mia.post("/manage/swap", look="1", equipment="nothing", until_date="2026-03-26").status == 200
+    nothing = {"look": "1", "equipment": "nothing", "until_date": "2026-03-26"}
+    assert mia.post("/manage/swap", **nothing, until_time="25").status == 200
+    assert mia.post("/manage/swap", **nothing).status == 404
 
 
 def test_it_is_for_managers(app: Flask, app_cast: Cast, mia: Desk, booked: str) -> None:
