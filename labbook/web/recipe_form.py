@@ -18,6 +18,7 @@ from werkzeug.datastructures import MultiDict
 from labbook.domain.durations import written_duration, written_hours
 from labbook.domain.errors import Problem, Refused
 from labbook.domain.words import NOTES_LIMIT
+from labbook.formats.catalogue_table import RANGES_LIMIT
 from labbook.services.recipe_views import EnvironmentView, NeedView
 from labbook.services.recipes import MANAGERS_ONLY
 from labbook.web.fields import Fields, lookup, parse_length
@@ -170,9 +171,11 @@ def _lines(form: MultiDict[str, str], name: str, problems: list[Problem], at: st
     """``dc voltage: 800 V``, a line or a field for each."""
     found: dict[str, str] = {}
     written = _bounded("\n".join(form.getlist(name)), at or name, problems)
-    for text in written.splitlines():
-        if not text.strip():
-            continue
+    lines = [text for text in written.splitlines() if text.strip()]
+    if len(lines) > RANGES_LIMIT:
+        problems.append(Problem("too_many", at or name, params={"limit": RANGES_LIMIT}))
+        return found
+    for text in lines:
         key, colon, value = (part.strip() for part in text.partition(":"))
         key = key.lower().replace(" ", "_").replace("-", "_")
         if not (colon and key and value):

@@ -71,12 +71,19 @@ def test_a_recipe_of_a_laboratory_that_is_not_there_is_nobodys(mia: Desk) -> Non
     assert "nowhere" in answer.text
 
 
+WRONG_ROW = {"what": "category:oscilloscope", "capabilities": "x\n" * 4000}
+
+
 @pytest.mark.parametrize("field", ["ambient", "readouts", "more_qualifications", "need-0-capabilities"])
 def test_what_is_too_long_is_told_once_and_not_line_by_line(mia: Desk, field: str) -> None:
     answer = made(mia, **{field: "x\n" * 6000})
     assert answer.status == 422
     assert answer.text.count("At most 10,000 characters") in (1, 2)  # above, and beside the field
     assert len(answer.html) < 100_000
+    rows = {f"need-{row}-{name}": value for row in range(50) for name, value in WRONG_ROW.items()}
+    answer = made(mia, **rows)
+    assert "At most 100 of these" in answer.text
+    assert len(answer.html) < 2_000_000
 
 
 def test_what_is_saved_as_it_was_read_is_no_new_version(mia: Desk) -> None:
