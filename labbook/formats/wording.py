@@ -49,6 +49,7 @@ SENTENCES: Mapping[str, str] = {
     "environment_retired": N_("{environment} is retired and cannot be booked any more."),
     "environment_of_others": N_("{environment} is the recipe of another organisation than the holder's."),
     "environment_mismatch": N_("This equipment does not fit what {environment} needs."),
+    "needs_and_environment": N_("State needs or name a test environment, not both."),
     "needs_mismatch": N_("This equipment does not fit the needs that were stated."),
     "needs_unmet": N_("Nothing that meets these needs is to be had then; look for the earliest slot."),
     "environment_unmet": N_("No equipment in service meets what {environment} needs."),

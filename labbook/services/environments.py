@@ -63,6 +63,8 @@ def pieces_for(
     that is this time; else free equipment, or at last equipment that would do otherwise, so that what
     stands in the way shows.
     """
+    if command.environment is not None and command.needs:
+        problems.append(Problem("needs_and_environment", "needs"))
     if command.environment is None and command.needs and not command.equipment:
         return None, _pieces_for_needs(command, problems, choose)
     if command.environment is None:

@@ -154,6 +154,9 @@ def test_needs_are_booked_without_naming_the_equipment(app_cast: Cast, anna: Scr
     assert made.status_code == 201, made.json
     assert [piece["slug"] for piece in made.json["equipment"]] == ["scope", "scope-2"]
     assert codes(anna.ask("POST", "/reservations", body)) == {"needs_unmet"}
+    recipe(app_cast, "pair", [{"category": "oscilloscope", "capabilities": {}}])
+    both = anna.ask("POST", "/reservations", body | {"environment": "pair"})
+    assert "needs_and_environment" in codes(both)
     wrong = body | {"equipment": [{"slug": "hipot"}]}
     assert "needs_mismatch" in codes(anna.ask("POST", "/reservations", wrong))
     assert codes(anna.ask("POST", "/reservations", body | {"needs": ["scope; colour"]})) == {
