@@ -300,14 +300,7 @@ def _restate(
 def settle(session: Session, reservation: Reservation, placing: Placing, now: datetime) -> None:
     """Occupy exactly what ``placing`` says and nothing else."""
     drop_held(session, reservation)
-    occupy(
-        session,
-        reservation,
-        placing.placements,
-        now=now,
-        moves=placing.moves,
-        pooled=placing.pooled,
-    )
+    facts.take(session, reservation, placing, now)
 
 
 @dataclass(frozen=True)
@@ -541,14 +534,7 @@ def _swap(
     reservation.grace = min((int(p.policy.grace.total_seconds()) for p in guarded), default=0)
     changed(reservation, now)
     session.flush()
-    occupy(
-        session,
-        reservation,
-        checked.placing.placements,
-        now=now,
-        moves=checked.placing.moves,
-        pooled=checked.placing.pooled,
-    )
+    facts.take(session, reservation, checked.placing, now)
     draw(session, reservation, checked.draws)
     session.flush()
     if reservation.status == Status.IN_USE:

@@ -36,7 +36,7 @@ from labbook.models import (
 )
 from labbook.services import pools
 from labbook.services.commands import Wanted
-from labbook.services.occupancy import DrawSpan, Placement, drawn, occupied_places
+from labbook.services.occupancy import DrawSpan, Placement, drawn, occupied_places, occupy
 
 
 def slot_policy(equipment: Equipment) -> SlotPolicy:
@@ -245,6 +245,11 @@ class Placing:
     conflicts: Sequence[Conflict]
     moves: Mapping[int, int] = field(default_factory=dict)
     pooled: Mapping[int, int] = field(default_factory=dict)
+
+
+def take(session: Session, reservation: Reservation, placing: Placing, now: datetime) -> None:
+    """Make the reservation occupy just what ``placing`` says."""
+    occupy(session, reservation, placing.placements, now=now, moves=placing.moves, pooled=placing.pooled)
 
 
 def place(

@@ -48,7 +48,7 @@ from labbook.services import (
 )
 from labbook.services.commands import RequestReservation, Wanted
 from labbook.services.facts import Plan
-from labbook.services.occupancy import DrawSpan, draw, occupy
+from labbook.services.occupancy import DrawSpan, draw
 from labbook.services.reservation_views import ReservationView, history_views, summary_of, view_of
 
 PIECES_LIMIT = 50
@@ -163,14 +163,7 @@ def make(
     reservation = _build(command, actor, now, plan, named, checked)
     session.add(reservation)
     session.flush()
-    occupy(
-        session,
-        reservation,
-        checked.placing.placements,
-        now=now,
-        moves=checked.placing.moves,
-        pooled=checked.placing.pooled,
-    )
+    facts.take(session, reservation, checked.placing, now)
     draw(session, reservation, checked.draws)
     if reservation.status == Status.IN_USE:
         session.flush()

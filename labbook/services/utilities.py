@@ -20,16 +20,13 @@ from labbook.domain.utility import coarse, levels
 from labbook.domain.visibility import scope_of
 from labbook.models import Draw, Facility, Reservation, Utility
 from labbook.services.calendar import DAYS_LIMIT
+from labbook.services.equipment import UtilityView
 
 
 @dataclass(frozen=True)
-class UtilityView:
-    """``capacity`` counts thousandths of ``unit``."""
+class LocatedUtility(UtilityView):
+    """A utility with the facility that it is of, for where it stands by itself."""
 
-    slug: str
-    name: Mapping[str, str]
-    capacity: int
-    unit: str
     facility: str
     facility_name: Mapping[str, str]
     zone: str
@@ -62,14 +59,14 @@ class Drawing:
 class Load:
     """``exact``: the staff's; otherwise ``drawn`` counts strangers in round figures."""
 
-    utility: UtilityView
+    utility: LocatedUtility
     within: Interval
     exact: bool
     levels: Sequence[Level]
     drawings: Sequence[Drawing]
 
 
-def of_facility(session: Session, facility: str | None = None) -> list[UtilityView]:
+def of_facility(session: Session, facility: str | None = None) -> list[LocatedUtility]:
     """All there are, of one facility or of every."""
     query = select(Utility).options(joinedload(Utility.facility, innerjoin=True))
     if facility is not None:
@@ -77,7 +74,7 @@ def of_facility(session: Session, facility: str | None = None) -> list[UtilityVi
     return [_view(each) for each in session.scalars(query.order_by(Utility.facility_id, Utility.slug))]
 
 
-def find(session: Session, slug: str) -> UtilityView:
+def find(session: Session, slug: str) -> LocatedUtility:
     """Raises ``NotFound``."""
     return _view(_row(session, slug))
 
@@ -175,9 +172,9 @@ def _levels(
     return found
 
 
-def _view(row: Utility) -> UtilityView:
+def _view(row: Utility) -> LocatedUtility:
     facility = row.facility
-    return UtilityView(
+    return LocatedUtility(
         slug=row.slug,
         name=row.name,
         capacity=row.capacity,

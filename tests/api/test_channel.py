@@ -15,7 +15,7 @@ from labbook.models import Equipment
 from labbook.services import tokens, transaction
 from tests.api.asking import START, Script, codes, wish
 from tests.cast import NOW, Cast
-from tests.services.test_changes import recipe
+from tests.services.test_changes import SOAK, recipe
 from tests.signing import client_of, form_token
 
 READS = (
@@ -236,19 +236,7 @@ def test_the_catalogue_says_units_places_and_policy(app: Flask, app_cast: Cast) 
 
 
 def test_a_recipe_says_who_stands_by_what_is_asked_and_what_is_feared(app: Flask, app_cast: Cast) -> None:
-    recipe(
-        db.session,
-        app_cast,
-        "soak",
-        run=3_600_000,
-        description={"en": "Bias is logged."},
-        needs=[{"equipment": "cycler", "count": 1, "places": 1, "whole": True}],
-        staffing="unattended",
-        on_call="Tom, 4711",
-        safe_state="Bias off",
-        qualifications=["hv"],
-        hazards=["heat"],
-    )
+    recipe(db.session, app_cast, "soak", hazards=["heat"], **SOAK)
     script = Script(app, app_cast.carla)
     answer = script.get("/environments/soak").json
     assert answer == script.get("/environments").json["items"][0]

@@ -15,6 +15,10 @@ from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
+from labbook.services.transaction import constraint_of
+
 Attempt = Callable[[int], str]
 """Tries once in the round of that number, and says what came of it."""
 
@@ -93,3 +97,8 @@ def over_http(task: tuple[str, str, list[dict[str, Any]]]) -> Iterator[Attempt]:
 
     yield attempt
     connection.close()
+
+
+def refused_by(error: DBAPIError, guard: str) -> str:
+    """``refused`` where that guard did it; anything else in full, for the test to fail by."""
+    return "refused" if guard in constraint_of(error) else str(error)

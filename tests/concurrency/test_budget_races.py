@@ -19,9 +19,8 @@ from labbook.domain.errors import Refused, WrongStatus
 from labbook.models import Draw, EquipmentDraw, Facility, Reservation, Utility, guards
 from labbook.services import changes, decisions, reservations, transaction, verify
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
-from labbook.services.transaction import constraint_of
 from tests.cast import NOW, Cast, at, equipment
-from tests.concurrency.racing import Answer
+from tests.concurrency.racing import Answer, refused_by
 from tests.concurrency.test_races import deadlocks, race
 
 ROUNDS = 12
@@ -160,7 +159,7 @@ def by_lowering(session: Session, task: tuple[Viewer | None, list[str]], number:
         return told(refused)
     except DBAPIError as error:
         session.rollback()
-        return "refused" if guards.WITHIN_BUDGET in constraint_of(error) else str(error)
+        return refused_by(error, guards.WITHIN_BUDGET)
     return "booked"
 
 
@@ -209,7 +208,7 @@ def by_raw_draw(session: Session, task: tuple[int, int, str, bool], number: int)
         session.commit()
     except DBAPIError as error:
         session.rollback()
-        return "refused" if guards.WITHIN_BUDGET in constraint_of(error) else str(error)
+        return refused_by(error, guards.WITHIN_BUDGET)
     return "booked"
 
 

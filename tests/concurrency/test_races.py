@@ -23,7 +23,6 @@ from labbook.models import Allocation, Draw, Place, Reservation, User
 from labbook.models.engine import prepare_engine
 from labbook.services import changes, decisions, reservations, sweep, tokens
 from labbook.services.commands import ChangeReservation, Decide, RequestReservation, Wanted
-from labbook.services.transaction import constraint_of
 from labbook.services.verify import verify
 from tests.cast import NOW, Cast, at
 from tests.concurrency import racing
@@ -74,7 +73,7 @@ def by_raw_sql(session: Session, task: tuple[int, int], number: int) -> str:
         session.commit()
     except DBAPIError as error:
         session.rollback()
-        return "refused" if "no_overlap" in constraint_of(error) else str(error)
+        return racing.refused_by(error, "no_overlap")
     return "booked"
 
 

@@ -35,6 +35,15 @@ from tests.services.test_verify import only_guard_may_miss, tamper
 
 ANY_SCOPE = {"category": "oscilloscope", "capabilities": {}, "count": 1, "places": 1}
 THE_SOURCE = {"equipment": "source", "count": 1, "places": 1}
+SOAK: dict[str, Any] = {
+    "run": 3_600_000,
+    "description": {"en": "Bias is logged."},
+    "needs": [{"equipment": "cycler", "count": 1, "places": 1, "whole": True}],
+    "staffing": "unattended",
+    "on_call": "Tom, 4711",
+    "safe_state": "Bias off",
+    "qualifications": ["hv"],
+}
 THE_CYCLER = {"equipment": "cycler", "count": 1, "places": 1}
 
 

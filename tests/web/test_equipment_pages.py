@@ -11,7 +11,7 @@ from labbook.extensions import db
 from labbook.models import Equipment
 from labbook.services import transaction
 from tests.cast import Cast
-from tests.services.test_changes import recipe
+from tests.services.test_changes import SOAK, recipe
 from tests.web.people import Clock, Desk
 
 
@@ -72,19 +72,7 @@ def test_free_equipment_that_approves_by_itself_offers_to_be_used_now(app: Flask
 
 
 def test_a_recipe_says_what_it_needs_and_who_stands_by(app: Flask, app_cast: Cast) -> None:
-    recipe(
-        db.session,
-        app_cast,
-        "soak",
-        run=3_600_000,
-        description={"en": "Bias is logged."},
-        needs=[{"equipment": "cycler", "count": 1, "places": 1, "whole": True}],
-        staffing="unattended",
-        on_call="Tom, 4711",
-        safe_state="Bias off",
-        qualifications=["hv"],
-        hazards=["high_voltage"],
-    )
+    recipe(db.session, app_cast, "soak", hazards=["high_voltage"], **SOAK)
     text = Desk(app, app_cast.anna).get("/environments/soak").text
     for said in ("Bias is logged.", "all of it", "1000 h", "runs with nobody there", "Tom, 4711", "Bias off"):
         assert said in text
